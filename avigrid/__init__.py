@@ -1,0 +1,1 @@
+"""AviGrid: the roof (wiring) and the ground floor (kernel, exchange, common)."""

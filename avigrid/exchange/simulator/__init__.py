@@ -1,0 +1,1 @@
+"""The simulated Bybit: a pure venue and the wire around it."""
