@@ -1,0 +1,35 @@
+"""The tables of the trading app; each module says what its rows mean."""
+
+from trading.models.fills import EquitySnapshot, Fill, LedgerEntry, LedgerKind, Position, SlippageRecord
+from trading.models.orders import LIVE_STATUSES, TERMINAL_STATUSES, Order, OrderEvent
+from trading.models.outbox import OutboxEvent
+from trading.models.plans import OPEN_PLAN_STATUSES, Plan, PlanOrigin, PlanStatus
+from trading.models.reconciliation import ReconciliationFinding, ReconciliationRun, Severity
+from trading.models.signals import Decision, Signal, SignalStatus
+from trading.models.strategy import Stage, StrategyVersion
+
+__all__ = [
+    "LIVE_STATUSES",
+    "OPEN_PLAN_STATUSES",
+    "TERMINAL_STATUSES",
+    "Decision",
+    "EquitySnapshot",
+    "Fill",
+    "LedgerEntry",
+    "LedgerKind",
+    "Order",
+    "OrderEvent",
+    "OutboxEvent",
+    "Plan",
+    "PlanOrigin",
+    "PlanStatus",
+    "Position",
+    "ReconciliationFinding",
+    "ReconciliationRun",
+    "Severity",
+    "Signal",
+    "SignalStatus",
+    "SlippageRecord",
+    "Stage",
+    "StrategyVersion",
+]
