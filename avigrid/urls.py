@@ -1,0 +1,16 @@
+"""The roof: which door each path leads to."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+from avigrid.common import health
+
+urlpatterns = [
+    path("health", health.health, name="health"),
+    path("ready", health.ready, name="ready"),
+    path("", include("django_prometheus.urls")),
+    path("admin/", admin.site.urls),
+    path("accounts/", include("accounts.urls")),
+    path("i18n/", include("django.conf.urls.i18n")),
+    path("", include("trading.urls")),
+]
