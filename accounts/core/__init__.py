@@ -1,0 +1,1 @@
+"""Pure parts of accounts: roles, audit digests, secrets' strength. No Django."""

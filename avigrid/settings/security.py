@@ -1,0 +1,145 @@
+"""Everything that decides who gets in and what a browser may do. Imported by base.py; prod.py only tightens it."""
+
+from datetime import timedelta
+
+from avigrid.settings import env
+
+AUTH_USER_MODEL = "accounts.User"
+LOGIN_URL = "accounts:login"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "accounts:login"
+
+# After django.contrib.auth, sessions and messages; before the apps of the house.
+SECURITY_APPS = [
+    "django_otp",
+    "axes",
+    "csp",
+    "rest_framework_simplejwt.token_blacklist",
+]
+
+# In this order, right after SecurityMiddleware, Session, Common, Csrf and AuthenticationMiddleware.
+SECURITY_MIDDLEWARE = [
+    "django_otp.middleware.OTPMiddleware",
+    "accounts.middleware.RequestContextMiddleware",
+    "accounts.middleware.SessionGuardMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "axes.middleware.AxesMiddleware",
+]
+
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+
+# -- passwords -----------------------------------------------------------------------------------------------------
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "accounts.validators.LettersAndDigitsValidator"},
+]
+ONE_TIME_LINK_HOURS = 48
+
+# -- lockout -------------------------------------------------------------------------------------------------------
+AXES_ENABLED = True
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_USERNAME_FORM_FIELD = "email"
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_HANDLER = "axes.handlers.database.AxesDatabaseHandler"
+AXES_VERBOSE = False
+
+# -- second factor -------------------------------------------------------------------------------------------------
+OTP_ISSUER = "AviGrid"
+OTP_LOGIN_URL = "accounts:login"
+# A risky action asks for a code entered at most this long ago.
+FRESH_OTP_SECONDS = env.integer("AVIGRID_FRESH_OTP_SECONDS", 60, minimum=10)
+
+# -- sessions and cookies ------------------------------------------------------------------------------------------
+# In the database: losing Redis must not lock the operators out of HALT.
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_NAME = "avigrid_session"
+CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_HTTPONLY = False  # htmx reads the token for its header
+CSRF_COOKIE_NAME = "avigrid_csrf"
+
+# -- what a browser may do -----------------------------------------------------------------------------------------
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'self'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "font-src": ["'self'"],
+        "connect-src": ["'self'"],
+        "object-src": ["'none'"],
+        "base-uri": ["'none'"],
+        "form-action": ["'self'"],
+        "frame-ancestors": ["'none'"],
+    },
+}
+
+# -- limits of a request -------------------------------------------------------------------------------------------
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 500
+DATA_UPLOAD_MAX_NUMBER_FILES = 5
+FILE_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
+
+# -- API -----------------------------------------------------------------------------------------------------------
+REST_FRAMEWORK_SECURITY = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "accounts.api.authentication.TokenAuthentication",
+        "accounts.api.authentication.VerifiedSessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["accounts.permissions.ApiPermission"],
+    "DEFAULT_THROTTLE_CLASSES": [
+        "accounts.api.throttles.AddressThrottle",
+        "accounts.api.throttles.RoleThrottle",
+    ],
+    "DEFAULT_THROTTLE_RATES": {
+        "address": "1200/min",
+        "viewer": "300/min",
+        "trader": "600/min",
+        "admin": "600/min",
+        "login": "10/min",
+        "code": "10/min",
+        "reset": "5/hour",
+    },
+    "EXCEPTION_HANDLER": "avigrid.common.api_errors.exception_handler",
+}
+SIMPLE_JWT = {
+    "ACCESS_TOKEN_LIFETIME": timedelta(minutes=15),
+    "REFRESH_TOKEN_LIFETIME": timedelta(days=7),
+    "ROTATE_REFRESH_TOKENS": True,
+    "BLACKLIST_AFTER_ROTATION": True,
+    "ALGORITHM": "HS256",
+    "USER_ID_CLAIM": "sub",
+    "ISSUER": "avigrid",
+    "AUTH_HEADER_TYPES": ("Bearer",),
+}
+
+# -- secrets at rest -----------------------------------------------------------------------------------------------
+# "vault" everywhere but in dev.py, which allows the local cipher.
+SECRETS_BACKEND = "vault"
+LOCAL_CIPHER_ALLOWED = False
+LOCAL_CIPHER_KEY = ""
+VAULT_ADDR = env.text("VAULT_ADDR", "")
+VAULT_TOKEN = env.text("VAULT_TOKEN", "")
+VAULT_NAMESPACE = env.text("VAULT_NAMESPACE", "")
+VAULT_TRANSIT_MOUNT = env.text("VAULT_TRANSIT_MOUNT", "transit")
+VAULT_TRANSIT_KEY = env.text("VAULT_TRANSIT_KEY", "avigrid")
+VAULT_CACERT = env.text("VAULT_CACERT", "")
+VAULT_TIMEOUT_S = env.number("VAULT_TIMEOUT_S", 5, minimum=0.1)
