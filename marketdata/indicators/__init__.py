@@ -1,0 +1,1 @@
+"""Indicators, pure: one set of formulas in an incremental, a batch and a compiled form."""
