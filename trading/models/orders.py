@@ -43,6 +43,9 @@ class Order(models.Model):
     avg_price = optional_amount()
     venue_filled_qty = amount(default=0)
     """What order frames claim; above `filled_qty` it means fills are still to be fetched."""
+    venue_status = models.CharField(max_length=32, blank=True, default="")
+    """The venue's last word, in its own terms."""
+    venue_updated_ms = models.BigIntegerField(default=0)
     venue_order_id = models.CharField(max_length=64, blank=True, default="", db_index=True)
     is_reserved = models.BooleanField(default=True)
     """Counts as exposure: from intent until proven finished, the unknown included."""
