@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from avigrid.exchange.bybit.archives.detect import ArchiveKind, detect, name_parts
 from avigrid.exchange.bybit.archives.errors import BadArchive, InverseContract
-from avigrid.exchange.bybit.archives.kline_table import KlineTable, ordered_table
+from avigrid.exchange.kline_table import KlineTable, ordered_table
 from avigrid.exchange.bybit.archives.opening import open_archive
 
 _PRICES = ("open", "high", "low", "close")

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from avigrid.exchange.bybit.archives.detect import ArchiveKind, detect
 from avigrid.exchange.bybit.archives.errors import BadArchive, InverseContract
-from avigrid.exchange.bybit.archives.kline_table import KlineTable
+from avigrid.exchange.kline_table import KlineTable
 from avigrid.exchange.bybit.archives.opening import open_archive
 from avigrid.kernel.market import PublicTrade
 
