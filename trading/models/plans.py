@@ -1,6 +1,7 @@
 """A placed signal: the unit of risk, protection and result.
 
-`opened_at` and `closed_at` are exchange time (time exits are measured on them); `created_at` is this machine's.
+`opened_at` (the click) and `closed_at` are exchange time, on which time exits are measured; `created_at` is this
+machine's.
 """
 
 from django.conf import settings
@@ -39,12 +40,12 @@ class Plan(models.Model):
     profile = models.CharField(max_length=16)
     spec = models.JSONField()
     state = models.JSONField(default=dict, blank=True)
-    """What the plan's pure step remembers beyond its orders (break-even told, alerts sent)."""
+    """What the plan's pure step remembers beyond its orders (`trading.services.plan_state`)."""
     status = models.CharField(max_length=20, choices=PlanStatus, default=PlanStatus.PLACING)
     close_reason = models.CharField(max_length=40, blank=True, default="")
 
-    stop_price = amount()
-    """Where the stop should be."""
+    stop_price = optional_amount()
+    """Where the stop should be; null before anything is filled, and again while a grid is flat."""
     stop_confirmed = optional_amount()
     """Where the venue last showed it; null: not seen yet."""
     stop_confirmed_at = models.DateTimeField(null=True, blank=True)

@@ -1,0 +1,174 @@
+"""From a stored bar to a stored decision, and from a passing one to a signal.
+
+The bar's identity decides once: a second evaluation finds the row and changes nothing. Deadlines of people (how long a
+signal may be placed) run on this machine's clock; everything the strategy sees runs on the exchange's.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from django.db import transaction
+
+from accounts.services.audit import audit
+from avigrid.common import push
+from avigrid.kernel.errors import InvalidCandle
+from avigrid.kernel.instrument import FeeRates
+from avigrid.kernel.market import BookFeatures, Kline
+from marketdata.selectors import bars as bar_selectors
+from marketdata.selectors.instruments import instrument
+from marketdata.selectors.times import to_datetime
+from trading.avi5 import decide as avi5
+from trading.avi5.levels import plan_for
+from trading.avi5.spec import PlanSpec, Refusal
+from trading.avi5.window import BAR_5M_MS, Bars, MarketWindow
+from trading.models import Decision, Signal, SignalStatus, StrategyVersion
+from trading.selectors.strategy import config_of
+from trading.selectors.win_rate import p_win
+
+SIGNAL_FRESH_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What one bar came to; `is_new` False: it had been decided before and nothing changed."""
+
+    decision: Decision
+    signal: Signal | None
+    is_new: bool
+
+
+def bar_decide(
+    *,
+    version: StrategyVersion,
+    bar: Kline,
+    features: BookFeatures | None,
+    decided_ms: int,
+    next_funding_ms: int | None,
+    fees: FeeRates,
+    r_usd: Decimal,
+    now: datetime,
+    note: str = "",
+) -> Decided:
+    """Decide on a confirmed 5m bar with everything stored up to it.
+
+    `decided_ms` is exchange time, `now` the wall clock; `note` is kept with the decision (missed bars fetched, ...).
+    Raises InvalidCandle where the stored history has a hole: the caller heals the gap and asks again.
+    """
+    known = Decision.objects.filter(strategy=version, symbol=bar.symbol, bar_start=to_datetime(bar.start_ms)).first()
+    if known is not None:
+        return Decided(known, known.signals.first(), is_new=False)
+    config = config_of(version)
+    window = market_window(bar.symbol, bar.start_ms + BAR_5M_MS, config.history_5m_bars, config.history_15m_bars)
+    if not len(window.bars_5m) or window.bar_start_ms != bar.start_ms:
+        raise InvalidCandle(f"{bar.symbol} bar {bar.start_ms} is not the newest stored one", code="gap")
+    outcome = avi5.decide(
+        window,
+        features,
+        config,
+        now_ms=decided_ms,
+        next_funding_ms=next_funding_ms,
+        fees=fees,
+        allow_proxy=False,
+    )
+    spec = None
+    if outcome.direction:
+        spec = plan_for(outcome, config, instrument=instrument(bar.symbol), fees=fees, r_usd=r_usd)
+    return _store(version, outcome, spec, now, note)
+
+
+def market_window(symbol: str, close_ms: int, count_5m: int, count_15m: int) -> MarketWindow:
+    """Stored bars that had closed at `close_ms`, newest gap-free stretch only."""
+    return MarketWindow(
+        symbol,
+        _bars(symbol, 5, close_ms, count_5m),
+        _bars(symbol, 15, close_ms, count_15m),
+    )
+
+
+def _bars(symbol: str, interval_min: int, close_ms: int, count: int) -> Bars:
+    table = bar_selectors.newest_table(symbol, interval_min, close_ms, count)
+    bars = Bars(table.start_ms, table.open, table.high, table.low, table.close, table.volume)
+    # history before a hole does not count: warm-up begins after it
+    step_ms = interval_min * 60_000
+    first = len(bars) - 1
+    while first > 0 and bars.start_ms[first] - bars.start_ms[first - 1] == step_ms:
+        first -= 1
+    return bars.part(max(first, 0), len(bars))
+
+
+@transaction.atomic
+def _store(
+    version: StrategyVersion, outcome: avi5.Decision, spec: PlanSpec | None, now: datetime, note: str
+) -> Decided:
+    record = avi5.decision_record(outcome)
+    rules = {"long": record.pop("long_rules"), "short": record.pop("short_rules"), "failed": record.pop("failed_rules")}
+    decision, is_new = Decision.objects.get_or_create(
+        strategy=version,
+        symbol=outcome.symbol,
+        bar_start=to_datetime(outcome.bar_start_ms),
+        defaults={
+            "decided_at": to_datetime(outcome.decided_ms),
+            "status": outcome.status.value,
+            "direction": outcome.direction,
+            "score": record["score"],
+            "used_proxy": outcome.used_proxy,
+            "rules": rules,
+            "indicators": record,
+            "reason": note,
+        },
+    )
+    if not is_new:
+        return Decided(decision, decision.signals.first(), is_new=False)
+    signal = _signal_create(decision, spec, now) if spec is not None else None
+    push.event("decision", {"symbol": decision.symbol, "status": decision.status})
+    return Decided(decision, signal, is_new=True)
+
+
+def _signal_create(decision: Decision, spec: PlanSpec, now: datetime) -> Signal:
+    """A newer signal on a symbol replaces what was still on offer there."""
+    status, reason = SignalStatus.NEW, ""
+    if spec.refusal is not None:
+        below = spec.refusal is Refusal.BELOW_MINIMUM
+        status = SignalStatus.BELOW_MINIMUM if below else SignalStatus.REJECTED
+        reason = spec.refusal.value
+    else:
+        Signal.objects.filter(symbol=spec.symbol, status__in=(SignalStatus.NEW, SignalStatus.QUEUED)).update(
+            status=SignalStatus.SUPERSEDED, reason="a newer signal replaced it"
+        )
+    signal = Signal.objects.create(
+        decision=decision,
+        symbol=spec.symbol,
+        direction=spec.direction,
+        profile=spec.profile.value,
+        entry_price=spec.entry,
+        stop_price=spec.stop,
+        take_profits=[str(tp.price) for tp in spec.take_profits] or [str(rung.take_profit) for rung in spec.rungs],
+        spec=spec.to_json(),
+        risk_usd=spec.planned_loss_usd,
+        score=decision.score,
+        p_win=p_win(decision.score) if decision.score is not None else None,
+        status=status,
+        reason=reason,
+        created_at=now,
+        valid_until=now + timedelta(seconds=SIGNAL_FRESH_S),
+    )
+    audit(
+        actor="strategy",
+        action="signal.created",
+        obj=signal,
+        after={"symbol": signal.symbol, "direction": signal.direction, "entry": spec.entry, "stop": spec.stop,
+               "status": signal.status},
+    )  # fmt: skip
+    push.event("signal", {"id": signal.pk, "symbol": signal.symbol, "status": signal.status})
+    return signal
+
+
+def signals_expire(*, now: datetime) -> int:
+    """What nobody placed in time is no longer on offer. Returns how many changed."""
+    expired = Signal.objects.filter(status__in=(SignalStatus.NEW, SignalStatus.QUEUED), valid_until__lt=now).update(
+        status=SignalStatus.EXPIRED, reason="nobody placed it in time"
+    )
+    if expired:
+        push.event("signal", {"expired": expired})
+    return expired

@@ -1,0 +1,110 @@
+"""The one place where an order's row changes: beliefs from the engine in, rows and their history out.
+
+Callers hold the account's lock (`account_transaction`).
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from avigrid.common import push
+from avigrid.kernel.orders import OrderStatus, VenueOrder
+from trading.engine.belief import OrderBelief, Step, apply, hear_venue
+from trading.engine.lifecycle import OrderEventKind, Outcome
+from trading.models import Order, OrderEvent
+from trading.services.alerts import alert_raise
+
+
+def belief_of(order: Order) -> OrderBelief:
+    return OrderBelief(
+        status=OrderStatus(order.status),
+        quantity=order.quantity,
+        filled_qty=order.filled_qty,
+        venue_filled_qty=order.venue_filled_qty,
+        venue_status=order.venue_status,
+        venue_updated_ms=order.venue_updated_ms,
+    )
+
+
+def order_event_apply(
+    *, order: Order, event: OrderEventKind, now: datetime, evidence: str = "", venue_code: str = ""
+) -> Outcome:
+    """A single event from our own side: send, ack, reject, uncertain, withdraw, missing, no evidence."""
+    step = apply(belief_of(order), event)
+    if event in (OrderEventKind.REJECT, OrderEventKind.WITHDRAW, OrderEventKind.NO_EVIDENCE) and (
+        step.transition.outcome is Outcome.MOVED
+    ):
+        order.reason, order.venue_code = evidence[:300], venue_code
+    order_steps_store(order=order, steps=[step], now=now, evidence=evidence)
+    return step.transition.outcome
+
+
+def order_frame_apply(*, order: Order, row: VenueOrder, is_query: bool, now: datetime) -> OrderBelief:
+    """What the venue says about it; `is_query`: as the answer to a question just asked."""
+    steps = hear_venue(belief_of(order), row, is_query=is_query)
+    if not order.venue_order_id:
+        order.venue_order_id = row.order_id
+    if row.status in ("Cancelled", "Rejected") and row.reject_reason not in ("", "EC_NoError"):
+        order.reason = order.reason or row.reject_reason[:300]
+    source = "query" if is_query else "stream"
+    evidence = f"{source}: {row.status} {row.filled_qty}/{row.quantity} at {row.updated_ms}"
+    order_steps_store(order=order, steps=steps, now=now, evidence=evidence)
+    return steps[-1].belief
+
+
+def order_steps_store(*, order: Order, steps: Sequence[Step], now: datetime, evidence: str) -> None:
+    """Write the last belief and every step that moved or contradicted; nothing is written where nothing changed."""
+    before = belief_of(order)
+    status = OrderStatus(order.status)
+    for step in steps:
+        _record(order, status, step, now, evidence)
+        status = step.belief.status
+    belief = steps[-1].belief
+    order.status = belief.status.value
+    order.filled_qty = belief.filled_qty
+    order.venue_filled_qty = belief.venue_filled_qty
+    order.venue_status = belief.venue_status
+    order.venue_updated_ms = belief.venue_updated_ms
+    order.is_reserved = not belief.status.is_terminal
+    _stamp(order, belief.status, [step.event for step in steps], now)
+    order.save()
+    if belief != before:
+        push.event("order", {"order_id": order.pk, "plan_id": order.plan_id, "status": order.status})
+
+
+def _stamp(order: Order, status: OrderStatus, events: Sequence[OrderEventKind], now: datetime) -> None:
+    if OrderEventKind.SEND in events:
+        order.submitted_at = now
+    if status is OrderStatus.INTENT:
+        order.submitted_at = None
+    if status in (OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED, OrderStatus.FILLED) and order.acknowledged_at is None:
+        order.acknowledged_at = now
+    order.unknown_since = (order.unknown_since or now) if status is OrderStatus.UNKNOWN else None
+    order.closed_at = (order.closed_at or now) if status.is_terminal else None
+
+
+def _record(order: Order, status: OrderStatus, step: Step, now: datetime, evidence: str) -> None:
+    outcome = step.transition.outcome
+    if outcome is Outcome.SAME:
+        return
+    is_impossible = outcome is Outcome.IMPOSSIBLE
+    if is_impossible and order.events.filter(event=step.event, from_status=status, is_impossible=True).exists():
+        return  # told once; a contradiction that keeps coming must not fill the table
+    OrderEvent.objects.create(
+        order=order,
+        from_status=status,
+        event=step.event,
+        to_status=step.belief.status,
+        is_impossible=is_impossible,
+        evidence=evidence[:300],
+        at=now,
+    )
+    if outcome in (Outcome.IMPOSSIBLE, Outcome.SURPRISE):
+        alert_raise(
+            kind=f"order_{outcome.value}",
+            severity="warning",
+            dedupe_key=f"{order.order_link_id}:{status}:{step.event}",
+            sentence=f"Order {order.order_link_id}: event {step.event} while {status}.",
+            now=now,
+            order_id=order.pk,
+            evidence=evidence,
+        )
