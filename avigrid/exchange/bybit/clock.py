@@ -1,0 +1,105 @@
+"""The exchange's own time, measured. It signs requests, stamps stream states and is the kernel's Clock in live runs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Lock
+
+RECV_WINDOW_MS = 5000
+_MIN_BASE_S = 0.25
+_MEASURING_NOISE_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One comparison of clocks; `offset_ms` = exchange - local, `round_trip_ms` bounds its error (by half)."""
+
+    offset_ms: float
+    round_trip_ms: float
+    rate_ratio: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Anchor:
+    local_s: float
+    exchange_ms: float
+
+
+class ExchangeClock:
+    """Extrapolates from the last measurement. A real exchange's rate is exactly 1; a simulated one may run faster than
+    the wall: its rate is estimated from two measurements (`estimates_rate`) or told with `set_rate`.
+    """
+
+    def __init__(
+        self,
+        *,
+        fetch_ms: Callable[[], int],
+        monotonic: Callable[[], float],
+        wall_ms: Callable[[], int],
+        estimates_rate: bool = False,
+    ) -> None:
+        """`fetch_ms` asks the venue for its time; `wall_ms` is the local UTC clock, used until the first answer."""
+        self._fetch_ms = fetch_ms
+        self._monotonic = monotonic
+        self._wall_ms = wall_ms
+        self._lock = Lock()
+        self._anchor = _Anchor(monotonic(), float(wall_ms()))
+        self._measured = False
+        self._rate_ratio = 1.0
+        self._estimates_rate = estimates_rate
+        self.last: Measurement | None = None
+
+    @property
+    def rate_ratio(self) -> float:
+        """Exchange milliseconds per local millisecond: 1, or a simulated exchange's speed."""
+        return self._rate_ratio
+
+    @property
+    def recv_window_ms(self) -> int:
+        """5 s of wall time, in the exchange's time."""
+        return max(RECV_WINDOW_MS, round(RECV_WINDOW_MS * self._rate_ratio))
+
+    def now_ms(self) -> int:
+        with self._lock:
+            return int(self._extrapolated(self._monotonic()))
+
+    def signing_ms(self) -> int:
+        """A little behind where the exchange runs fast: it refuses stamps from its future sooner than old ones."""
+        lag_ms = 20.0 * max(0.0, self._rate_ratio - 1.0)
+        return int(self.now_ms() - lag_ms)
+
+    def set_rate(self, rate_ratio: float) -> None:
+        """Told by a simulated exchange; 0 where its time only moves in steps."""
+        with self._lock:
+            now_s = self._monotonic()
+            self._anchor = _Anchor(now_s, self._extrapolated(now_s))
+            self._rate_ratio = rate_ratio
+            self._estimates_rate = False
+
+    def measure(self) -> Measurement:
+        """One round trip; the venue's answer is taken to be from its middle. Errors of the request pass through."""
+        before_s = self._monotonic()
+        exchange_ms = float(self._fetch_ms())
+        after_s = self._monotonic()
+        middle_s = (before_s + after_s) / 2
+        with self._lock:
+            self._estimate_rate(middle_s, exchange_ms)
+            self._anchor = _Anchor(middle_s, exchange_ms)
+            self._measured = True
+            wall_at_middle_ms = self._wall_ms() - (after_s - middle_s) * 1000
+            self.last = Measurement(
+                offset_ms=exchange_ms - wall_at_middle_ms,
+                round_trip_ms=(after_s - before_s) * 1000,
+                rate_ratio=self._rate_ratio,
+            )
+            return self.last
+
+    def _extrapolated(self, local_s: float) -> float:
+        return self._anchor.exchange_ms + (local_s - self._anchor.local_s) * 1000 * self._rate_ratio
+
+    def _estimate_rate(self, local_s: float, exchange_ms: float) -> None:
+        elapsed_s = local_s - self._anchor.local_s
+        if not self._estimates_rate or not self._measured or elapsed_s < _MIN_BASE_S:
+            return
+        rate = (exchange_ms - self._anchor.exchange_ms) / (elapsed_s * 1000)
+        is_noise = abs(rate - 1.0) < _MEASURING_NOISE_S / elapsed_s
+        self._rate_ratio = 1.0 if is_noise or rate < 0 else rate
