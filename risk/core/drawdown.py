@@ -15,6 +15,10 @@ class DrawdownLevel(StrEnum):
     RED = "red"
 
     @property
+    def depth(self) -> int:
+        return list(DrawdownLevel).index(self)
+
+    @property
     def demands(self) -> State:
         """Yellow only warns."""
         return {DrawdownLevel.ORANGE: State.REDUCING, DrawdownLevel.RED: State.HALTED}.get(self, State.ACTIVE)

@@ -1,6 +1,6 @@
 """The limits of one account. Every number is a default an admin can change by making a new version."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from decimal import Decimal
 
 
@@ -70,3 +70,20 @@ _POSITIVE = (
     "max_price_deviation_ratio",
     "max_clock_offset_ms",
 )
+
+# Where a smaller number is the stricter one. The rest: a longer wait is stricter, a larger distance is stricter.
+_STRICTER_WHEN_LARGER = frozenset({"anti_churn_s", "loss_streak_pause_min", "liquidation_stop_multiple"})
+
+
+def changed(old: RiskLimits, new: RiskLimits) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(RiskLimits) if getattr(old, field.name) != getattr(new, field.name))
+
+
+def loosened(old: RiskLimits, new: RiskLimits) -> tuple[str, ...]:
+    """The limits that permit more than before: the ones a change of which asks for a one-time password."""
+    names = []
+    for name in changed(old, new):
+        grew = getattr(new, name) > getattr(old, name)
+        if grew is not (name in _STRICTER_WHEN_LARGER or name == "flatten_on_red"):
+            names.append(name)
+    return tuple(names)

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 from decimal import Decimal
-from enum import StrEnum
 
 from avigrid.kernel.money import ZERO
 from risk.core.states import Environment, Stage, State, strictest
@@ -35,16 +34,10 @@ class LastEntry:
 
 @dataclass(frozen=True, slots=True)
 class DayResult:
-    """Since 00:00 UTC. Open losses are sums over losing positions, as positive numbers."""
+    """Since 00:00 UTC. `realised_usd` net of fees and funding; `open_loss_usd` sums the losing positions, >= 0."""
 
     realised_usd: Decimal = ZERO
     open_loss_usd: Decimal = ZERO
-    open_loss_at_midnight_usd: Decimal = ZERO
-
-    @property
-    def loss_usd(self) -> Decimal:
-        """Positive is a loss. What already was an open loss at midnight is yesterday's; open profit never counts."""
-        return -self.realised_usd + self.open_loss_usd - self.open_loss_at_midnight_usd
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,21 +66,6 @@ class BlockedSymbol:
     reason: str
 
 
-class LockKind(StrEnum):
-    ANTI_CHURN = "anti_churn"
-    LOSS_STREAK = "loss_streak"
-
-
-@dataclass(frozen=True, slots=True)
-class Lock:
-    """Holds until `unlock_ms`; symbol "" and direction 0 stand for all."""
-
-    kind: LockKind
-    unlock_ms: int
-    symbol: str = ""
-    direction: int = 0
-
-
 @dataclass(frozen=True, slots=True)
 class SymbolState:
     symbol: str
@@ -103,7 +81,8 @@ class Guards:
     peak_equity_usd: Decimal | None = None
     stop_streak: int = 0
     last_stop_ms: int | None = None
-    locks: tuple[Lock, ...] = ()
+    entries: tuple[LastEntry, ...] = ()
+    open_loss_at_midnight_usd: Decimal = ZERO
 
     def state_of(self, symbol: str) -> State:
         """Of the symbol alone."""
@@ -136,3 +115,8 @@ class Snapshot:
     blocked_symbols: tuple[BlockedSymbol, ...] = ()
     unavailable: tuple[str, ...] = ()
     guards: Guards = field(default_factory=Guards)
+
+    @property
+    def day_loss_usd(self) -> Decimal:
+        """Positive is a loss. An open loss carried over midnight is yesterday's; open profit never counts."""
+        return self.day.open_loss_usd - self.guards.open_loss_at_midnight_usd - self.day.realised_usd

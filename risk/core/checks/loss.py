@@ -11,7 +11,7 @@ from risk.core.states import State
 def daily_loss_r(request: RiskRequest, snapshot: Snapshot, limits: RiskLimits, now_ms: int) -> Outcome:
     if not request.opens:
         return not_asked("daily_loss_r", request)
-    loss_usd = snapshot.day.loss_usd
+    loss_usd = snapshot.day_loss_usd
     loss_r = loss_usd / limits.r_usd
     numbers: dict[str, Number] = {"loss_r": loss_r, "limit_r": limits.daily_loss_r, "loss_usd": loss_usd}
     sentence = f"Today's result is {shown(-loss_r)} R, trading stops at {shown(-limits.daily_loss_r)} R."

@@ -1,25 +1,19 @@
 """Not too soon, not too often."""
 
 from risk.core.limits import RiskLimits
+from risk.core.locks import anti_churn_free_ms, loss_streak_free_ms
 from risk.core.outcome import Number, Outcome, not_asked
 from risk.core.request import RiskRequest
-from risk.core.snapshot import LockKind, Snapshot
+from risk.core.snapshot import Snapshot
 
 
 def anti_churn(request: RiskRequest, snapshot: Snapshot, limits: RiskLimits, now_ms: int) -> Outcome:
     if not request.opens:
         return not_asked("anti_churn", request)
     frees = [
-        entry.time_ms + limits.anti_churn_s * 1000
-        for entry in snapshot.last_entries
+        anti_churn_free_ms(entry, limits)
+        for entry in (*snapshot.last_entries, *snapshot.guards.entries)
         if entry.symbol == request.symbol and entry.direction == request.direction
-    ]
-    frees += [
-        lock.unlock_ms
-        for lock in snapshot.guards.locks
-        if lock.kind is LockKind.ANTI_CHURN
-        and lock.symbol in ("", request.symbol)
-        and lock.direction in (0, request.direction)
     ]
     free_ms = max(frees, default=now_ms)
     left_s = _ceil_s(free_ms - now_ms)
@@ -35,14 +29,12 @@ def loss_streak(request: RiskRequest, snapshot: Snapshot, limits: RiskLimits, no
     if not request.opens:
         return not_asked("loss_streak", request)
     guards = snapshot.guards
-    unlocks = [lock.unlock_ms for lock in guards.locks if lock.kind is LockKind.LOSS_STREAK]
-    if guards.stop_streak >= limits.loss_streak_stops and guards.last_stop_ms is not None:
-        unlocks.append(guards.last_stop_ms + limits.loss_streak_pause_min * 60_000)
-    left_s = _ceil_s(max(unlocks, default=now_ms) - now_ms)
+    free_ms = loss_streak_free_ms(guards.stop_streak, guards.last_stop_ms, limits)
+    left_s = _ceil_s((now_ms if free_ms is None else free_ms) - now_ms)
     numbers: dict[str, Number] = {"stops": guards.stop_streak, "limit": limits.loss_streak_stops, "wait_s": left_s}
     if left_s > 0:
         sentence = f"{guards.stop_streak} stops in a row: new entries pause for another {left_s} s."
-        return Outcome("loss_streak", False, sentence, numbers, available_at_ms=max(unlocks))
+        return Outcome("loss_streak", False, sentence, numbers, available_at_ms=free_ms)
     return Outcome("loss_streak", True, f"{guards.stop_streak} stops in a row, no pause runs.", numbers)
 
 

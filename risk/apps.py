@@ -1,0 +1,9 @@
+"""Risk: limits, trading state, kill switch and every decision they led to."""
+
+from django.apps import AppConfig
+
+
+class RiskConfig(AppConfig):
+    name = "risk"
+    verbose_name = "Risk"
+    default_auto_field = "django.db.models.BigAutoField"

@@ -1,0 +1,23 @@
+"""The writing side of risk. Whatever decides or changes a state first takes the lock of its account."""
+
+from risk.services.account_lock import account_lock
+from risk.services.decisions import decide, preview
+from risk.services.limits import limits_update
+from risk.services.meters import EquityLook, entry_note, equity_note, loss_streak_note, peak_reset
+from risk.services.states import halt, rearm, state_change, tighten
+
+__all__ = [
+    "EquityLook",
+    "account_lock",
+    "decide",
+    "entry_note",
+    "equity_note",
+    "halt",
+    "limits_update",
+    "loss_streak_note",
+    "peak_reset",
+    "preview",
+    "rearm",
+    "state_change",
+    "tighten",
+]
