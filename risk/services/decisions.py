@@ -44,7 +44,7 @@ def decide(
         ruling=verdict.ruling,
         refused=[outcome.code for outcome in verdict.refusals],
         sentence=verdict.sentence,
-        available_at=_time(verdict.available_at_ms),
+        available_at=None if verdict.available_at_ms is None else _time(verdict.available_at_ms),
         request=request_record(request),
         checks=checks_record(verdict),
         limits_version=version,
@@ -118,5 +118,5 @@ def _numbers(numbers: Mapping[str, Number]) -> dict[str, object]:
     return {name: plain(value) if isinstance(value, Decimal) else value for name, value in numbers.items()}
 
 
-def _time(ms: int | None) -> datetime | None:
-    return None if ms is None else datetime.fromtimestamp(ms / 1000, UTC)
+def _time(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, UTC)

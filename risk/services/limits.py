@@ -6,6 +6,7 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING
 
 from django.db import transaction
+from django.db.models import DecimalField
 from django.utils import timezone
 
 from accounts.services.audit import audit
@@ -90,5 +91,6 @@ def _typed(name: str, value: Decimal | int | bool) -> Decimal | int | bool:
         if value != int(value):
             raise ValueError(f"{name} is a whole number, got {value}")
         return int(value)
-    places = RiskLimitsVersion._meta.get_field(name).decimal_places
-    return Decimal(value).quantize(Decimal(1).scaleb(-places))
+    column = RiskLimitsVersion._meta.get_field(name)
+    assert isinstance(column, DecimalField)
+    return Decimal(value).quantize(Decimal(1).scaleb(-column.decimal_places))
