@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
+from typing import Any
 
 from avigrid.kernel.errors import Rejected
 
@@ -155,7 +156,8 @@ class StrategyConfig:
         for name in values:
             if name not in known:
                 raise InvalidConfig(f"unknown field {name!r}; known are {', '.join(sorted(known))}", field=name)
-        return cls(**{name: _typed(name, value) for name, value in values.items()})
+        typed: dict[str, Any] = {name: _typed(name, value) for name, value in values.items()}
+        return cls(**typed)
 
     def replaced(self, changes: Mapping[str, object]) -> "StrategyConfig":
         return StrategyConfig.from_mapping({**self.to_mapping(), **changes})
@@ -235,7 +237,7 @@ def _typed(name: str, value: object) -> object:
     kind = StrategyConfig.__annotations__[name]
     if name in _ENUMS:
         try:
-            return _ENUMS[name](value)
+            return _ENUMS[name](str(value))
         except ValueError:
             choices = ", ".join(_ENUMS[name])
             raise InvalidConfig(f"{name} must be one of {choices}, got {value!r}", field=name) from None
@@ -248,11 +250,11 @@ def _typed(name: str, value: object) -> object:
             return tuple(float(share) for share in value)
     except (TypeError, ValueError):
         raise InvalidConfig(f"{name} must hold numbers, got {value!r}", field=name) from None
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if kind is int and is_number and float(value) == int(value):  # type: ignore[arg-type]
-        return int(value)  # type: ignore[call-overload]
-    if kind is float and is_number:
-        return float(value)  # type: ignore[arg-type]
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        if kind is int and float(value) == int(value):
+            return int(value)
+        if kind is float:
+            return float(value)
     if (kind is bool and isinstance(value, bool)) or (kind is str and isinstance(value, str) and value):
         return value
     if name in LIMITS:

@@ -129,7 +129,7 @@ def check_continuous(bars: Bars, step_ms: int) -> None:
 
 
 def check_window(window: MarketWindow) -> None:
-    """A hole, or a newest 15m bar other than the one that closed last at or before the decision, raises InvalidCandle."""
+    """Raises InvalidCandle for a hole, or unless the newest 15m bar is the last to close at or before the decision."""
     if not len(window.bars_5m):
         raise Bug("a market window needs at least one 5m bar", symbol=window.symbol)
     check_continuous(window.bars_5m, BAR_5M_MS)

@@ -1,0 +1,122 @@
+"""Which entries a plan still wants: the first order and its retries, resting rungs, re-armed rungs."""
+
+from decimal import Decimal
+from enum import StrEnum
+
+from avigrid.kernel.money import ZERO
+from avigrid.kernel.orders import OrderRole, OrderStatus, OrderType, TimeInForce
+from trading.avi5.actions import Action, PlaceOrder
+from trading.avi5.config import PartialPolicy, StrategyConfig
+from trading.avi5.spec import RungSpec
+from trading.avi5.state import MarketView, PlanState, filled
+
+MAX_ATTEMPTS_PER_RUNG = 3
+"""A post-only order that would have taken is refused by the venue; a rung is offered this often per cycle."""
+
+
+class EntryVerdict(StrEnum):
+    """What became of the first order (rung 0, cycle 0)."""
+
+    WANTED = "wanted"
+    WAITING = "waiting"
+    RETRY = "retry"
+    FILLED = "filled"
+    UNDERFILL = "underfill"
+    REJECTED = "rejected"
+
+
+def first_entry_verdict(plan: PlanState, config: StrategyConfig) -> EntryVerdict:
+    attempts = plan.of(OrderRole.ENTRY, 0, 0)
+    if not attempts:
+        return EntryVerdict.WANTED
+    if any(order.is_live for order in attempts):
+        return EntryVerdict.WAITING
+    planned = plan.spec.rungs[0].quantity
+    got = filled(attempts)
+    if got <= 0:
+        refused = all(order.status is OrderStatus.REJECTED for order in attempts)
+        return EntryVerdict.REJECTED if refused else EntryVerdict.UNDERFILL
+    if got >= planned * Decimal(repr(config.full_fill_ratio)):
+        return EntryVerdict.FILLED
+    if got < planned * Decimal(repr(config.min_fill_ratio)):
+        return EntryVerdict.UNDERFILL
+    may_retry = config.partial_policy is PartialPolicy.RETRY and plan.may_enter
+    if may_retry and len(attempts) <= config.partial_retries and planned - got >= plan.spec.grain.min_order_qty:
+        return EntryVerdict.RETRY
+    return EntryVerdict.FILLED
+
+
+def entries_to_place(plan: PlanState, market: MarketView, config: StrategyConfig) -> list[Action]:
+    """Nothing while entries are held back; post-only rungs only while the price is on their resting side."""
+    if not market.entries_allowed:
+        return []
+    orders: list[Action] = []
+    for rung in plan.spec.rungs:
+        wanted = _wanted(plan, rung, config)
+        if wanted is None:
+            continue
+        rests = wanted.time_in_force is TimeInForce.POST_ONLY
+        is_first_offer = wanted.cycle == 0 and wanted.attempt == 0
+        if rests and not is_first_offer and _would_take(plan, rung, market):
+            continue
+        orders.append(wanted)
+    return orders
+
+
+def _would_take(plan: PlanState, rung: RungSpec, market: MarketView) -> bool:
+    return market.price is not None and plan.spec.direction * (market.price - rung.price) <= 0
+
+
+def has_future_entries(plan: PlanState, config: StrategyConfig) -> bool:
+    """Would any entry be placed, were the market willing?"""
+    return any(_wanted(plan, rung, config) is not None for rung in plan.spec.rungs)
+
+
+def _wanted(plan: PlanState, rung: RungSpec, config: StrategyConfig) -> PlaceOrder | None:
+    """The next entry of this rung, or None: one is live, it is filled and not sold yet, or its cycles are used up."""
+    if not plan.may_enter:
+        return None
+    entries = plan.of(OrderRole.ENTRY, rung.rung)
+    if not entries:
+        return _entry(plan, rung, cycle=0, attempt=0, quantity=rung.quantity)
+    if any(order.is_live for order in entries):
+        return None
+    cycle = max(order.cycle for order in entries)
+    attempts = [order for order in entries if order.cycle == cycle]
+    got = filled(attempts)
+    if rung.rung == 0 and cycle == 0:
+        verdict = first_entry_verdict(plan, config)
+        if verdict is EntryVerdict.RETRY:
+            return _entry(plan, rung, cycle=0, attempt=len(attempts), quantity=rung.quantity - got)
+        if verdict is not EntryVerdict.FILLED:
+            return None
+    exits = plan.of(OrderRole.TAKE_PROFIT, rung.rung, cycle)
+    is_sold = rung.take_profit is not None and got > 0 and filled(exits) >= got
+    if is_sold and not any(order.is_live for order in exits):
+        if cycle >= config.max_cycles:
+            return None
+        return _entry(plan, rung, cycle=cycle + 1, attempt=0, quantity=rung.quantity)
+    missing = rung.quantity - got
+    if rung.rung == 0 and cycle == 0 or len(attempts) >= MAX_ATTEMPTS_PER_RUNG or exits:
+        return None
+    return _entry(plan, rung, cycle=cycle, attempt=len(attempts), quantity=missing)
+
+
+def _entry(plan: PlanState, rung: RungSpec, *, cycle: int, attempt: int, quantity: Decimal) -> PlaceOrder | None:
+    grain = plan.spec.grain
+    rests = rung.is_post_only or cycle > 0
+    price = rung.price if rests else rung.limit_price
+    if quantity <= ZERO or quantity < grain.min_order_qty or quantity * price < grain.min_notional:
+        return None
+    return PlaceOrder(
+        role=OrderRole.ENTRY,
+        rung=rung.rung,
+        cycle=cycle,
+        attempt=attempt,
+        side=plan.spec.side,
+        order_type=OrderType.LIMIT,
+        time_in_force=TimeInForce.POST_ONLY if rests else TimeInForce.IOC,
+        quantity=quantity,
+        price=price,
+        reduce_only=False,
+    )
