@@ -1,0 +1,238 @@
+"""The account as the risk checks want to see it: a frozen snapshot, and a request per plan or order."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from django.db.models import Count, F, Q, Sum
+from django.db.models.functions import Now
+
+from accounts.selectors.trading_accounts import trading_account
+from avigrid.common import heartbeats
+from avigrid.kernel.errors import Rejected
+from avigrid.kernel.money import ZERO, decimal_from_float
+from avigrid.kernel.orders import OrderRole
+from marketdata.selectors import bars, instruments, prices
+from risk.core.exposure import open_risk_usd
+from risk.core.request import OrderLine, RequestKind, RiskRequest
+from risk.core.snapshot import BlockedSymbol, DayResult, Freshness, OpenPlan, Reconciliation, Snapshot
+from risk.core.states import Environment, Stage
+from risk.selectors.limits import limits_of
+from trading.avi5.spec import PlanSpec
+from trading.models import (
+    LIVE_STATUSES,
+    OPEN_PLAN_STATUSES,
+    EquitySnapshot,
+    LedgerEntry,
+    Order,
+    Plan,
+    Position,
+    ReconciliationFinding,
+    ReconciliationRun,
+    Severity,
+)
+from trading.selectors.exchange_time import EXECUTION_STALE_S, process_name
+
+_BAR_MIN = 5
+_FULL_SCOPES = ("start", "reconnect", "positions", "full", "manual")
+
+
+@dataclass(frozen=True, slots=True)
+class MarkPrice:
+    """`age_s` is this machine's time since it was heard."""
+
+    mark: Decimal
+    bid: Decimal
+    ask: Decimal
+    age_s: float
+
+
+def marks_of(symbols: set[str]) -> dict[str, MarkPrice]:
+    """From the cache the market-data process fills; a missing one is missing."""
+    return {
+        symbol: MarkPrice(
+            decimal_from_float(quote.mark), decimal_from_float(quote.bid), decimal_from_float(quote.ask), quote.age_s
+        )
+        for symbol, quote in prices.quotes(symbols).items()
+        if quote.mark > 0
+    }
+
+
+def snapshot_of(
+    account_id: int,
+    *,
+    symbol: str,
+    stage: Stage,
+    now_ms: int,
+    marks: dict[str, MarkPrice],
+    clock_offset_ms: int = 0,
+) -> Snapshot:
+    """Read under the account's lock. Ages that count wall time (book, reconciliation) are set back from `now_ms`."""
+    account = trading_account(account_id)
+    if account is None:
+        raise Rejected(f"There is no trading account {account_id}.", code="unknown_account")
+    positions = list(Position.objects.filter(account_id=account_id).exclude(size=0))
+    wallet = EquitySnapshot.objects.filter(account_id=account_id).order_by("-at").first()
+    unrealised = [_unrealised(row, marks.get(row.symbol)) for row in positions]
+    open_loss = -sum((value for value in unrealised if value < 0), ZERO)
+    missing = _missing(account_id, wallet is not None, symbol in marks)
+    orders = _order_counts(account_id)
+    return Snapshot(
+        account_id=account_id,
+        environment=Environment(account.environment),
+        stage=stage,
+        equity_usd=(wallet.wallet_balance_usd if wallet else ZERO) + sum(unrealised, ZERO),
+        available_usd=wallet.available_usd if wallet else ZERO,
+        initial_margin_usd=wallet.initial_margin_usd if wallet else ZERO,
+        maintenance_margin_usd=wallet.maintenance_margin_usd if wallet else ZERO,
+        open_plans=open_plans_of(account_id, marks),
+        day=DayResult(realised_usd=realised_since_midnight(account_id, now_ms), open_loss_usd=open_loss),
+        freshness=(_freshness(symbol, now_ms, marks.get(symbol)),),
+        reconciliation=_reconciliation(account_id, now_ms),
+        orders_last_minute=orders["minute"],
+        orders_today=orders["day"],
+        clock_offset_ms=clock_offset_ms,
+        blocked_symbols=_blocked(account_id, symbol),
+        unavailable=missing,
+    )
+
+
+def open_request(
+    plan_id: str, spec: PlanSpec, *, mark_price: Decimal, leverage: Decimal, maintenance_margin_ratio: Decimal
+) -> RiskRequest:
+    """A plan as the risk checks judge it: every rung filled at its worst price."""
+    instrument = instruments.instrument(spec.symbol)
+    return RiskRequest(
+        kind=RequestKind.OPEN,
+        symbol=spec.symbol,
+        base_coin=instrument.base_coin,
+        direction=spec.direction,
+        mark_price=mark_price,
+        lines=tuple(OrderLine(rung.quantity, rung.price) for rung in spec.rungs),
+        qty_step=spec.grain.qty_step,
+        tick_size=spec.grain.tick_size,
+        risk_usd=spec.planned_loss_usd,
+        stop_price=spec.stop,
+        leverage=leverage,
+        maintenance_margin_ratio=maintenance_margin_ratio,
+        reference=plan_id,
+    )
+
+
+def open_plans_of(account_id: int, marks: dict[str, MarkPrice]) -> tuple[OpenPlan, ...]:
+    """Intents, unknown and unfilled entries counted as if filled; risk measured to the current stop."""
+    plans = list(Plan.objects.filter(account_id=account_id, status__in=OPEN_PLAN_STATUSES).order_by("id"))
+    pending: dict[int, list[Order]] = {}
+    entries = Order.objects.filter(plan__in=plans, role=OrderRole.ENTRY.value, status__in=LIVE_STATUSES)
+    for order in entries:
+        pending.setdefault(order.plan_id, []).append(order)
+    held = {
+        (row.symbol, row.position_idx): row for row in Position.objects.filter(account_id=account_id).exclude(size=0)
+    }
+    return tuple(
+        _open_plan(plan, pending.get(plan.pk, []), held.get((plan.symbol, plan.position_idx)), marks) for plan in plans
+    )
+
+
+def _open_plan(plan: Plan, entries: list[Order], position: Position | None, marks: dict[str, MarkPrice]) -> OpenPlan:
+    spec = PlanSpec.from_json(plan.spec)
+    stop = plan.stop_price if plan.stop_price is not None else spec.stop
+    filled = abs(position.size) if position else ZERO
+    average = position.entry_value_usd / filled if position and filled else None
+    mark = marks[plan.symbol].mark if plan.symbol in marks else (average or spec.entry)
+    lines = [OrderLine(order.quantity - order.filled_qty, order.price) for order in entries]
+    risk = open_risk_usd(
+        direction=plan.direction,
+        stop_price=stop,
+        filled_qty=filled,
+        avg_price=average,
+        pending=lines,
+        mark_price=mark,
+        exit_fee_ratio=spec.taker_fee,
+    )
+    quantity = filled + sum((line.quantity for line in lines), ZERO)
+    notional = filled * mark + sum((line.quantity * (line.price or mark) for line in lines), ZERO)
+    return OpenPlan(
+        plan_id=plan.pk,
+        symbol=plan.symbol,
+        base_coin=instruments.instrument(plan.symbol).base_coin,
+        direction=plan.direction,
+        risk_usd=risk,
+        notional_usd=notional,
+        quantity=quantity,
+        margin_usd=notional / limits_of(plan.account_id).max_leverage,
+    )
+
+
+def realised_since_midnight(account_id: int, now_ms: int) -> Decimal:
+    """Net of fees and funding, transfers left out, since 00:00 UTC of exchange time."""
+    now = datetime.fromtimestamp(now_ms / 1000, UTC)
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    rows = LedgerEntry.objects.filter(account_id=account_id, at__gte=midnight).exclude(kind="transfer")
+    return rows.aggregate(total=Sum("change_usd"))["total"] or ZERO
+
+
+def _unrealised(position: Position, mark: MarkPrice | None) -> Decimal:
+    if mark is None:
+        return ZERO
+    value = abs(position.size) * mark.mark
+    return value - position.entry_value_usd if position.size > 0 else position.entry_value_usd - value
+
+
+def _freshness(symbol: str, now_ms: int, mark: MarkPrice | None) -> Freshness:
+    newest_ms = bars.newest_start_ms(symbol, _BAR_MIN)
+    return Freshness(
+        symbol=symbol,
+        book_ms=None if mark is None else now_ms - int(mark.age_s * 1000),
+        bar_end_ms=None if newest_ms is None else newest_ms + _BAR_MIN * 60_000,
+        bar_interval_min=_BAR_MIN,
+    )
+
+
+def _reconciliation(account_id: int, now_ms: int) -> Reconciliation:
+    run = (
+        ReconciliationRun.objects.filter(account_id=account_id, finished_at__isnull=False, scope__in=_FULL_SCOPES)
+        .exclude(status="incomplete")
+        .annotate(age=Now() - F("finished_at"))
+        .order_by("-id")
+        .first()
+    )
+    if run is None:
+        return Reconciliation()
+    unexplained = ReconciliationFinding.objects.filter(
+        account_id=account_id, is_open=True, severity=Severity.CRITICAL, kind="position_mismatch"
+    ).exists()
+    return Reconciliation(finished_ms=now_ms - int(run.age.total_seconds() * 1000), good=not unexplained)
+
+
+def _blocked(account_id: int, symbol: str) -> tuple[BlockedSymbol, ...]:
+    blocked = []
+    if Plan.objects.filter(account_id=account_id, symbol=symbol, status="closing").exists():
+        blocked.append(BlockedSymbol(symbol, "a plan is being closed"))
+    foreign = ReconciliationFinding.objects.filter(
+        account_id=account_id, symbol=symbol, is_open=True, kind__in=("position_foreign", "position_mismatch")
+    )
+    if foreign.exists():
+        blocked.append(BlockedSymbol(symbol, "a position there is not explained"))
+    return tuple(blocked)
+
+
+def _missing(account_id: int, has_wallet: bool, has_price: bool) -> tuple[str, ...]:
+    missing = []
+    age_s = heartbeats.age_s(process_name(account_id))
+    if age_s is None or age_s > EXECUTION_STALE_S:
+        missing.append("the execution process")
+    if not has_wallet:
+        missing.append("the wallet")
+    if not has_price:
+        missing.append("the price feed")
+    return tuple(missing)
+
+
+def _order_counts(account_id: int) -> dict[str, int]:
+    """By this machine's clock: the venue counts real time too."""
+    day = Order.objects.filter(account_id=account_id, created_at__gte=Now() - timedelta(days=1))
+    return day.aggregate(
+        minute=Count("id", filter=Q(created_at__gte=Now() - timedelta(minutes=1))),
+        day=Count("id"),
+    )
