@@ -264,34 +264,58 @@ def test_every_check_is_listed_and_the_verdict_follows_from_them(
         assert verdict.available_at_ms > NOW_MS + later_ms
 
 
-@given(requests(kind=RequestKind.OPEN), snapshots, limits())
-def test_whatever_is_allowed_keeps_every_sum_within_its_limit(
-    request: RiskRequest, seen: Snapshot, given_limits: RiskLimits
-) -> None:
-    # Everything that could refuse for another reason is taken away, so that enough is allowed to mean something.
-    calm = replace(
-        seen,
+small_openings = st.builds(
+    lambda base, direction, distance, tenths: RiskRequest(
+        kind=RequestKind.OPEN,
+        symbol=f"{base}USDT",
+        base_coin=base,
+        direction=direction,
+        mark_price=MARK,
+        lines=(OrderLine(Decimal(tenths) / 10, MARK),),
+        stop_price=MARK - direction * distance,
+    ),
+    base=st.sampled_from(("BTC", "ETH", "SOL", "BNB", "XRP", "ADA")),
+    direction=directions,
+    distance=st.integers(10, 60).map(Decimal),
+    tenths=st.integers(1, 6),
+)
+exposure_limits = st.builds(
+    RiskLimits,
+    max_concurrent=st.integers(0, 7),
+    max_total_risk_r=decimals(1, 6, 1),
+    max_per_base=st.integers(1, 3),
+    max_per_symbol_risk_r=decimals(1, 3, 1),
+    max_plan_risk_r=decimals(1, 2, 1),
+)
+
+
+@given(st.lists(small_openings, min_size=1, max_size=25), exposure_limits)
+def test_no_order_of_placements_passes_a_limit(wishes: list[RiskRequest], given_limits: RiskLimits) -> None:
+    seen = Snapshot(
+        account_id=1,
+        environment=Environment.MAINNET,
         stage=Stage.LIVE,
-        equity_usd=seen.equity_usd + 10_000,
-        available_usd=Decimal(50_000),
-        initial_margin_usd=Decimal(0),
-        last_entries=(),
-        day=DayResult(),
-        freshness=tuple(Freshness(f"{base}USDT", NOW_MS, NOW_MS) for base in BASES),
+        equity_usd=Decimal(100_000),
+        available_usd=Decimal(100_000),
+        freshness=tuple(Freshness(wish.symbol, NOW_MS, NOW_MS) for wish in wishes),
         reconciliation=Reconciliation(NOW_MS, good=True),
-        orders_last_minute=0,
-        orders_today=0,
-        clock_offset_ms=0,
-        unavailable=(),
-        guards=Guards(),
     )
-    if not evaluate(request, calm, given_limits, NOW_MS).allowed:
-        return
-    after = [*((plan.base_coin, plan.direction, plan.risk_usd) for plan in calm.open_plans)]
-    after.append((request.base_coin, request.direction, request.full_risk_usd))
-    assert len(after) <= given_limits.max_concurrent
-    assert sum(risk for _, _, risk in after) <= given_limits.max_total_risk_r * given_limits.r_usd
-    mine = [row for row in after if row[0] == request.base_coin]
-    assert sum(risk for _, _, risk in mine) <= given_limits.max_per_symbol_risk_r * given_limits.r_usd
-    assert len(mine) <= given_limits.max_per_base
-    assert sum(row[1] == request.direction for row in mine) == 1
+    r_usd = given_limits.r_usd
+    for number, wish in enumerate(wishes):
+        risk_usd = wish.quantity * abs(MARK - (wish.stop_price or MARK))
+        plans_before = seen.open_plans
+        fits = (
+            len(plans_before) < given_limits.max_concurrent
+            and risk_usd <= given_limits.max_plan_risk_r * r_usd
+            and sum(plan.risk_usd for plan in plans_before) + risk_usd <= given_limits.max_total_risk_r * r_usd
+            and sum(plan.risk_usd for plan in plans_before if plan.symbol == wish.symbol) + risk_usd
+            <= given_limits.max_per_symbol_risk_r * r_usd
+            and all((plan.symbol, plan.direction) != (wish.symbol, wish.direction) for plan in plans_before)
+            and sum(plan.symbol == wish.symbol for plan in plans_before) < given_limits.max_per_base
+        )
+        assert evaluate(wish, seen, given_limits, NOW_MS).allowed is fits
+        if fits:
+            held = OpenPlan(
+                number, wish.symbol, wish.base_coin, wish.direction, risk_usd, wish.notional_usd, wish.quantity
+            )
+            seen = replace(seen, open_plans=(*plans_before, held))
