@@ -180,7 +180,8 @@ class StreamConnection[Event]:
             self._check_pong(now_s)
             if now_s - pinged_s >= self._policy.ping_every_s:
                 pinged_s = now_s
-                self._ping_sent_s = now_s
+                if self._ping_sent_s is None:
+                    self._ping_sent_s = now_s
                 self._send(ping_request(self._request_id()))
             self._check_silence(now_s)
 
