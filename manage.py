@@ -5,7 +5,7 @@ import os
 import sys
 
 WITHOUT_SERVERS = {"help", "version", "--help", "-h", "--version", "makemessages", "compilemessages", "collectstatic",
-                   "simulate_exchange", "run_scenario"}  # fmt: skip
+                   "simulate_exchange", "run_scenario", "demo", "smoke"}  # fmt: skip
 
 
 def main() -> int:

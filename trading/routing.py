@@ -1,5 +1,7 @@
 """Socket paths of the desk."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-websocket_urlpatterns: list[URLPattern] = []
+from trading.consumers import ScreenConsumer
+
+websocket_urlpatterns = [path("ws/screen/", ScreenConsumer.as_asgi())]

@@ -1,6 +1,17 @@
-"""Pages of the desk."""
+"""Pages of the desk and their buttons."""
 
-from django.urls import URLPattern
+from django.urls import path
+
+from trading.views import desk, reconciliation
 
 app_name = "trading"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("", desk.desk_page, name="desk"),
+    path("halt", desk.halt_view, name="halt"),
+    path("signals/<int:signal_id>/confirm", desk.signal_confirm, name="signal_confirm"),
+    path("signals/<int:signal_id>/place", desk.signal_place_view, name="signal_place"),
+    path("plans/<int:plan_id>/close", desk.plan_close_view, name="plan_close"),
+    path("plans/<int:plan_id>/break-even", desk.plan_break_even_view, name="plan_break_even"),
+    path("plans/<int:plan_id>/cancel-entries", desk.plan_cancel_entries_view, name="plan_cancel_entries"),
+    path("reconciliation/", reconciliation.reconciliation_page, name="reconciliation"),
+]

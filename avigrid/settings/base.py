@@ -84,24 +84,28 @@ DATABASES["default"]["OPTIONS"] = {**DATABASES["default"]["OPTIONS"], "applicati
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = env.text("REDIS_URL")
+# keeps installations that share one server apart
+REDIS_PREFIX = env.text("AVIGRID_REDIS_PREFIX", "avigrid")
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": REDIS_URL,
-        "KEY_PREFIX": "avigrid",
+        "KEY_PREFIX": REDIS_PREFIX,
         "OPTIONS": {"socket_connect_timeout": 2, "socket_timeout": 2},
     }
 }
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        "CONFIG": {"hosts": [REDIS_URL], "prefix": "avigrid"},
+        "CONFIG": {"hosts": [REDIS_URL], "prefix": REDIS_PREFIX},
     }
 }
 
 # --- celery ------------------------------------------------------------------
 CELERY_BROKER_URL = REDIS_URL
 CELERY_RESULT_BACKEND = REDIS_URL
+CELERY_BROKER_TRANSPORT_OPTIONS = {"global_keyprefix": f"{REDIS_PREFIX}:"}
+CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS = {"global_keyprefix": f"{REDIS_PREFIX}:"}
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {"*.research_*": {"queue": "research"}}
 CELERY_TASK_ACKS_LATE = True
@@ -119,9 +123,17 @@ USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"
 STATIC_URL = "/static/"
-STATICFILES_DIRS = [BASE_DIR / "static"]
+NPM_PACKAGES = BASE_DIR / "node_modules"
+STATICFILES_DIRS = [
+    BASE_DIR / "static",
+    # charts, installed from package-lock.json by the set-up
+    *(
+        (f"npm/{name}", NPM_PACKAGES / name / "dist")
+        for name in ("lightweight-charts", "uplot")
+        if (NPM_PACKAGES / name / "dist").is_dir()
+    ),
+]
 STATIC_ROOT = BASE_DIR / "staticfiles"
-NPM_LIBRARIES_DIR = BASE_DIR / "node_modules"
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [

@@ -1,7 +1,7 @@
 """From a stored bar to a stored decision, and from a passing one to a signal.
 
-The bar's identity decides once: a second evaluation finds the row and changes nothing. Deadlines of people (how long a
-signal may be placed) run on this machine's clock; everything the strategy sees runs on the exchange's.
+The bar's identity decides once: a second evaluation finds the row and changes nothing. All times are the exchange's;
+where a simulated one runs faster than the wall, a person's deadline is stretched by its rate, so that 60 s stay 60 s.
 """
 
 from dataclasses import dataclass
@@ -48,11 +48,13 @@ def bar_decide(
     fees: FeeRates,
     r_usd: Decimal,
     now: datetime,
+    rate_ratio: float = 1.0,
     note: str = "",
 ) -> Decided:
     """Decide on a confirmed 5m bar with everything stored up to it.
 
-    `decided_ms` is exchange time, `now` the wall clock; `note` is kept with the decision (missed bars fetched, ...).
+    `decided_ms` and `now` are exchange time, `rate_ratio` its speed against the wall; `note` is kept with the decision
+    (missed bars fetched, ...).
     Raises InvalidCandle where the stored history has a hole: the caller heals the gap and asks again.
     """
     known = Decision.objects.filter(strategy=version, symbol=bar.symbol, bar_start=to_datetime(bar.start_ms)).first()
@@ -74,7 +76,8 @@ def bar_decide(
     spec = None
     if outcome.direction:
         spec = plan_for(outcome, config, instrument=instrument(bar.symbol), fees=fees, r_usd=r_usd)
-    return _store(version, outcome, spec, now, note)
+    valid_until = now + timedelta(seconds=SIGNAL_FRESH_S * max(rate_ratio, 1.0))
+    return _store(version, outcome, spec, now, valid_until, note)
 
 
 def market_window(symbol: str, close_ms: int, count_5m: int, count_15m: int) -> MarketWindow:
@@ -99,7 +102,12 @@ def _bars(symbol: str, interval_min: int, close_ms: int, count: int) -> Bars:
 
 @transaction.atomic
 def _store(
-    version: StrategyVersion, outcome: avi5.Decision, spec: PlanSpec | None, now: datetime, note: str
+    version: StrategyVersion,
+    outcome: avi5.Decision,
+    spec: PlanSpec | None,
+    now: datetime,
+    valid_until: datetime,
+    note: str,
 ) -> Decided:
     record = avi5.decision_record(outcome)
     rules = {"long": record.pop("long_rules"), "short": record.pop("short_rules"), "failed": record.pop("failed_rules")}
@@ -120,12 +128,12 @@ def _store(
     )
     if not is_new:
         return Decided(decision, decision.signals.first(), is_new=False)
-    signal = _signal_create(decision, spec, now) if spec is not None else None
+    signal = _signal_create(decision, spec, now, valid_until) if spec is not None else None
     push.event("decision", {"symbol": decision.symbol, "status": decision.status})
     return Decided(decision, signal, is_new=True)
 
 
-def _signal_create(decision: Decision, spec: PlanSpec, now: datetime) -> Signal:
+def _signal_create(decision: Decision, spec: PlanSpec, now: datetime, valid_until: datetime) -> Signal:
     """A newer signal on a symbol replaces what was still on offer there."""
     status, reason = SignalStatus.NEW, ""
     if spec.refusal is not None:
@@ -151,7 +159,7 @@ def _signal_create(decision: Decision, spec: PlanSpec, now: datetime) -> Signal:
         status=status,
         reason=reason,
         created_at=now,
-        valid_until=now + timedelta(seconds=SIGNAL_FRESH_S),
+        valid_until=valid_until,
     )
     audit(
         actor="strategy",

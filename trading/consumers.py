@@ -1,0 +1,39 @@
+"""The socket behind every page: it only carries fragments out. Nothing is ordered over it."""
+
+from urllib.parse import parse_qs
+
+from channels.db import database_sync_to_async
+from channels.generic.websocket import AsyncWebsocketConsumer
+
+from accounts.permissions import socket_role
+from trading.runtime import screen
+
+
+class ScreenConsumer(AsyncWebsocketConsumer):
+    """`/ws/screen/?fragments=topbar,signals&lang=en`; closes with 4401 unless a verified person of some role asks."""
+
+    watcher: screen.Watcher | None = None
+
+    async def connect(self) -> None:
+        await self.accept()
+        role = await database_sync_to_async(socket_role)(self.scope)
+        if role is None:
+            await self.close(4401)
+            return
+        query = parse_qs(self.scope.get("query_string", b"").decode("latin-1"))
+        names = screen.registry.known(query.get("fragments", [""])[0].split(","))
+        language = "ru" if query.get("lang", ["en"])[0] == "ru" else "en"
+        self.watcher = screen.Watcher(screen.Reader(role, language), names, self._write)
+        await screen.hub().join(self.watcher)
+
+    async def disconnect(self, code: int) -> None:
+        if self.watcher is not None:
+            screen.hub().leave(self.watcher)
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        """Pages have nothing to say here; a ping is answered so that a dead line is noticed."""
+        if text_data == "ping":
+            await self.send(text_data="pong")
+
+    async def _write(self, html: str) -> None:
+        await self.send(text_data=html)

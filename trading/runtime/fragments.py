@@ -1,0 +1,34 @@
+"""The fragments of the operator's pages: what each shows and which events make it wrong."""
+
+from trading.runtime.screen import Context, registry
+from trading.selectors import desk
+
+
+def _top_bar(role: str) -> Context:
+    return {"bar": desk.top_bar()}
+
+
+def _signals(role: str) -> Context:
+    return {"cards": desk.signal_cards()}
+
+
+def _plans(role: str) -> Context:
+    bar_account = desk.primary_account()
+    rows = desk.plan_rows(bar_account.pk) if bar_account else []
+    return {"rows": rows, "closed": desk.closed_plans(bar_account.pk) if bar_account else []}
+
+
+def _fills(role: str) -> Context:
+    account = desk.primary_account()
+    return {"fills": desk.recent_fills(account.pk) if account else []}
+
+
+registry.add(
+    "topbar",
+    "trading/partials/_topbar.html",
+    _top_bar,
+    dirtied_by={"plan", "fill", "position", "equity", "trading_state", "reconciliation", "heartbeat", "price"},
+)
+registry.add("signals", "trading/partials/_signals.html", _signals, dirtied_by={"signal", "decision", "trading_state"})
+registry.add("plans", "trading/partials/_plans.html", _plans, dirtied_by={"plan", "order", "fill", "position", "price"})
+registry.add("fills", "trading/partials/_fills.html", _fills, dirtied_by={"fill"})

@@ -1,0 +1,311 @@
+"""What the Desk shows: the top bar of every page, signal cards and open plans, as plain values for templates."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from django.db.models import Sum
+from django.utils import timezone
+
+from accounts.selectors.trading_accounts import primary_account
+from avigrid.common import heartbeats
+from avigrid.kernel.money import ZERO
+from marketdata.selectors.prices import Quote, quotes
+from risk.core.states import State
+from risk.selectors.guards import effective_state
+from risk.selectors.limits import limits_of
+from trading.avi5.spec import PlanSpec
+from trading.models import (
+    OPEN_PLAN_STATUSES,
+    EquitySnapshot,
+    Fill,
+    LedgerEntry,
+    LedgerKind,
+    Order,
+    Plan,
+    PlanStatus,
+    Position,
+    ReconciliationFinding,
+    ReconciliationRun,
+    Signal,
+    SignalStatus,
+    StrategyVersion,
+)
+from trading.selectors.exchange_time import ExchangeTime, exchange_time
+
+STALE_PROCESS_S = 10.0
+SHOWN_CLOSED_PLANS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessChip:
+    name: str
+    age_s: float
+    ok: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReconciliationBadge:
+    status: str
+    """good, findings, incomplete, running or never."""
+    age_s: float | None
+    open_findings: int
+    critical: int
+
+
+@dataclass(frozen=True, slots=True)
+class TopBar:
+    account_id: int | None
+    account: str
+    environment: str
+    state: State
+    processes: Sequence[ProcessChip]
+    reconciliation: ReconciliationBadge
+    equity_usd: Decimal | None
+    pnl_today_usd: Decimal
+    pnl_today_r: Decimal
+    open_risk_r: Decimal
+    max_risk_r: Decimal
+    stage: str
+    strategy: str
+
+
+@dataclass(frozen=True, slots=True)
+class RuleRow:
+    name: str
+    passed: bool
+    value: float | None
+    threshold: float | None
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignalCard:
+    id: int
+    symbol: str
+    direction: int
+    profile: str
+    status: str
+    reason: str
+    spec: PlanSpec
+    score: float | None
+    p_win: float | None
+    slippage_bps: float | None
+    cost_r: float | None
+    rules: Sequence[RuleRow]
+    shown_at: datetime
+    expires_at: datetime
+    frees_at: datetime | None
+    """These three on this machine's clock, for countdowns."""
+    quote: Quote | None
+
+    @property
+    def is_placeable(self) -> bool:
+        return self.status == SignalStatus.NEW
+
+    @property
+    def average_entry(self) -> Decimal:
+        quantity = self.spec.quantity
+        return self.spec.notional_usd / quantity if quantity else self.spec.entry
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRow:
+    plan: Plan
+    spec: PlanSpec
+    size: Decimal
+    average_price: Decimal | None
+    mark: Decimal | None
+    unrealised_usd: Decimal
+    net_usd: Decimal
+    """Realised, unrealised and funding, less fees."""
+    net_r: Decimal
+    stop_distance_ratio: Decimal | None
+    next_take_profit: Decimal | None
+    entry_filled: Decimal
+    entry_planned: Decimal
+    working_orders: int
+    unknown_orders: int
+    is_protected: bool
+
+    @property
+    def progress(self) -> str:
+        """Where the plan is on its way, one word for the screen."""
+        if self.plan.status == PlanStatus.PLACING:
+            return "partly filled" if self.entry_filled else "sending"
+        return self.plan.get_status_display().lower()
+
+
+def top_bar() -> TopBar:
+    account = primary_account()
+    version = StrategyVersion.objects.filter(is_active=True).first()
+    chips = [ProcessChip(life.process, life.age_s, life.age_s <= STALE_PROCESS_S) for life in heartbeats.lives()]
+    strategy, stage = (str(version), version.stage) if version else ("no strategy", "")
+    if account is None:
+        return TopBar(
+            None, "", "simulated", State.ACTIVE, chips, ReconciliationBadge("never", None, 0, 0), None,
+            ZERO, ZERO, ZERO, ZERO, stage, strategy,
+        )  # fmt: skip
+    limits = limits_of(account.pk)
+    equity = EquitySnapshot.objects.filter(account=account.pk).first()
+    rows = plan_rows(account.pk)
+    open_pnl = sum((row.unrealised_usd for row in rows), ZERO)
+    today = realised_today(account.pk) + open_pnl
+    return TopBar(
+        account_id=account.pk,
+        account=account.label,
+        environment=account.environment,
+        state=effective_state(account.pk),
+        processes=chips,
+        reconciliation=_reconciliation(account.pk),
+        equity_usd=equity.equity_usd if equity else None,
+        pnl_today_usd=today,
+        pnl_today_r=today / limits.r_usd,
+        open_risk_r=sum((_open_risk(row) for row in rows), ZERO) / limits.r_usd,
+        max_risk_r=limits.max_total_risk_r,
+        stage=stage,
+        strategy=strategy,
+    )
+
+
+def realised_today(account_id: int) -> Decimal:
+    """Trades, fees and funding since 00:00 UTC of the exchange's day, as booked."""
+    newest = LedgerEntry.objects.filter(account=account_id).order_by("-at").values_list("at", flat=True).first()
+    if newest is None:
+        return ZERO
+    midnight = newest.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    rows = LedgerEntry.objects.filter(account=account_id, at__gte=midnight).exclude(kind=LedgerKind.TRANSFER)
+    return rows.aggregate(total=Sum("change_usd"))["total"] or ZERO
+
+
+def _open_risk(row: PlanRow) -> Decimal:
+    """Loss at the current stop of everything that is filled or may still be."""
+    if row.plan.status == PlanStatus.CLOSING:
+        return ZERO
+    stop = row.plan.stop_price
+    filled = ZERO
+    if row.average_price is not None:
+        filled = (row.average_price - stop) * row.plan.direction * abs(row.size)
+    waiting = (row.spec.entry - stop) * row.plan.direction * max(row.entry_planned - row.entry_filled, ZERO)
+    return max(filled + (waiting if not row.plan.entries_cancelled else ZERO), ZERO)
+
+
+def _reconciliation(account_id: int) -> ReconciliationBadge:
+    run = ReconciliationRun.objects.filter(account=account_id, finished_at__isnull=False).first()
+    findings = ReconciliationFinding.objects.filter(account=account_id, is_open=True)
+    severities = list(findings.values_list("severity", flat=True))
+    if run is None or run.finished_at is None:
+        return ReconciliationBadge("never", None, len(severities), severities.count("critical"))
+    age_s = (timezone.now() - run.finished_at).total_seconds()
+    return ReconciliationBadge(run.status, age_s, len(severities), severities.count("critical"))
+
+
+def signal_cards() -> list[SignalCard]:
+    """On offer or queued, newest first, then the last that fell away (so that nobody wonders)."""
+    account = primary_account()
+    clock = exchange_time(account.pk) if account else None
+    rows = list(
+        Signal.objects.select_related("decision")
+        .filter(status__in=(SignalStatus.NEW, SignalStatus.QUEUED))
+        .order_by("-created_at")[:20]
+    )
+    rows += list(
+        Signal.objects.select_related("decision")
+        .exclude(status__in=(SignalStatus.NEW, SignalStatus.QUEUED, SignalStatus.PLACED))
+        .order_by("-created_at")[:3]
+    )
+    prices = quotes({row.symbol for row in rows})
+    return [card_of(row, prices.get(row.symbol), clock) for row in rows]
+
+
+def card_of(signal: Signal, quote: Quote | None, clock: ExchangeTime | None) -> SignalCard:
+    indicators = signal.decision.indicators
+    rules = signal.decision.rules["long" if signal.direction > 0 else "short"]
+    return SignalCard(
+        id=signal.pk,
+        symbol=signal.symbol,
+        direction=signal.direction,
+        profile=signal.profile,
+        status=signal.status,
+        reason=signal.reason,
+        spec=PlanSpec.from_json(signal.spec),
+        score=signal.score,
+        p_win=signal.p_win,
+        slippage_bps=indicators.get("slippage_bps"),
+        cost_r=indicators.get("cost_r"),
+        rules=[RuleRow(r["rule"], r["passed"], r["value"], r["threshold"], r["unit"]) for r in rules],
+        shown_at=on_wall(signal.created_at, clock),
+        expires_at=on_wall(signal.valid_until, clock),
+        frees_at=on_wall(signal.queued_until, clock) if signal.queued_until else None,
+        quote=quote,
+    )
+
+
+def on_wall(moment: datetime, clock: ExchangeTime | None) -> datetime:
+    """An exchange time as this machine's clock will show it."""
+    if clock is None or clock.rate_ratio <= 0:
+        return moment
+    exchange_now = datetime.fromtimestamp(clock.now_ms / 1000, UTC)
+    return timezone.now() + (moment - exchange_now) / clock.rate_ratio
+
+
+def plan_rows(account_id: int) -> list[PlanRow]:
+    """Open plans, oldest first, with what they hold and what they are worth now."""
+    plans = list(Plan.objects.filter(account=account_id, status__in=OPEN_PLAN_STATUSES).order_by("created_at"))
+    return _rows(account_id, plans)
+
+
+def closed_plans(account_id: int, count: int = SHOWN_CLOSED_PLANS) -> list[PlanRow]:
+    plans = Plan.objects.filter(account=account_id, closed_at__isnull=False).order_by("-closed_at")[:count]
+    return _rows(account_id, list(plans))
+
+
+def _rows(account_id: int, plans: list[Plan]) -> list[PlanRow]:
+    if not plans:
+        return []
+    positions = {(p.symbol, p.position_idx): p for p in Position.objects.filter(account=account_id).exclude(size=0)}
+    orders: dict[int, list[Order]] = defaultdict(list)
+    for order in Order.objects.filter(plan__in=plans):
+        orders[order.plan_id].append(order)
+    prices = quotes({plan.symbol for plan in plans})
+    return [_row(plan, positions, orders[plan.pk], prices.get(plan.symbol)) for plan in plans]
+
+
+def _row(
+    plan: Plan, positions: dict[tuple[str, int], Position], orders: Sequence[Order], quote: Quote | None
+) -> PlanRow:
+    spec = PlanSpec.from_json(plan.spec)
+    position = positions.get((plan.symbol, plan.position_idx)) if plan.is_open else None
+    size = position.size if position else ZERO
+    average = abs(position.entry_value_usd / size) if position and size else None
+    mark = Decimal(repr(quote.mark)) if quote and quote.mark == quote.mark else None
+    unrealised = (mark - average) * size if mark is not None and average is not None else ZERO
+    net = plan.realised_pnl_usd + unrealised + plan.funding_usd - plan.fees_usd
+    entries = [order for order in orders if order.role == "entry"]
+    exits = sorted(
+        (o.price for o in orders if o.role == "take_profit" and o.is_reserved and o.price is not None),
+        reverse=plan.direction < 0,
+    )
+    return PlanRow(
+        plan=plan,
+        spec=spec,
+        size=size,
+        average_price=average,
+        mark=mark,
+        unrealised_usd=unrealised,
+        net_usd=net,
+        net_r=net / plan.r_usd if plan.r_usd else ZERO,
+        stop_distance_ratio=abs(mark - plan.stop_price) / mark if mark else None,
+        next_take_profit=exits[0] if exits else None,
+        entry_filled=sum((order.filled_qty for order in entries), ZERO),
+        entry_planned=spec.quantity,
+        working_orders=sum(1 for order in orders if order.is_reserved),
+        unknown_orders=sum(1 for order in orders if order.status == "unknown"),
+        is_protected=size == 0 or plan.stop_confirmed is not None,
+    )
+
+
+def recent_fills(account_id: int, count: int = 12) -> list[Fill]:
+    return list(Fill.objects.filter(account=account_id).select_related("order").order_by("-executed_at", "-id")[:count])

@@ -1,0 +1,69 @@
+"""What Place would do now: everything checked as at the click, nothing stored, and what changed since the signal."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from avigrid.kernel.money import bps_between
+from risk.core.verdict import Verdict
+from risk.selectors.limits import limits_of
+from risk.services.decisions import preview
+from trading.avi5.spec import PlanSpec
+from trading.models import OPEN_PLAN_STATUSES, Plan, Signal
+from trading.selectors.exchange_time import exchange_time
+from trading.selectors.risk_view import marks_of, open_request, snapshot_of
+
+_MAINTENANCE_MARGIN_RATIO = Decimal("0.01")
+
+
+@dataclass(frozen=True, slots=True)
+class PlacePreview:
+    """`blocked` says why the click would be refused before risk is even asked; `verdict` is risk's answer."""
+
+    signal: Signal
+    spec: PlanSpec
+    price: Decimal | None
+    moved_bps: Decimal | None
+    """From the signal's entry to what would be paid now; positive is worse for us."""
+    verdict: Verdict | None
+    blocked: str = ""
+
+    @property
+    def is_placeable(self) -> bool:
+        return not self.blocked and self.verdict is not None and self.verdict.allowed
+
+
+def place_preview(*, signal_id: int, account_id: int) -> PlacePreview:
+    signal = Signal.objects.select_related("decision__strategy").get(pk=signal_id)
+    spec = PlanSpec.from_json(signal.spec)
+    clock = exchange_time(account_id)
+    open_symbols = Plan.objects.filter(account_id=account_id, status__in=OPEN_PLAN_STATUSES).values_list(
+        "symbol", flat=True
+    )
+    marks = marks_of({signal.symbol, *open_symbols})
+    mark = marks.get(signal.symbol)
+    if clock is None or clock.is_stale:
+        return PlacePreview(signal, spec, None, None, None, "The execution process does not answer.")
+    if mark is None:
+        return PlacePreview(signal, spec, None, None, None, f"No price of {signal.symbol} is known.")
+    taking = mark.ask if spec.direction > 0 else mark.bid
+    moved = bps_between(taking, spec.entry) * spec.direction
+    verdict = preview(
+        account_id=account_id,
+        request=open_request(
+            f"signal:{signal.pk}",
+            spec,
+            mark_price=mark.mark,
+            leverage=limits_of(account_id).max_leverage,
+            maintenance_margin_ratio=_MAINTENANCE_MARGIN_RATIO,
+        ),
+        snapshot=snapshot_of(
+            account_id, symbol=signal.symbol, stage=signal.decision.strategy.stage, now_ms=clock.now_ms, marks=marks
+        ),
+        now_ms=clock.now_ms,
+    )
+    blocked = ""
+    if signal.status not in ("new", "queued"):
+        blocked = f"This signal is {signal.status}."
+    elif (taking - spec.rungs[0].limit_price) * spec.direction > 0:
+        blocked = f"The price {taking} has moved beyond the entry limit {spec.rungs[0].limit_price}."
+    return PlacePreview(signal, spec, taking, moved, verdict, blocked)

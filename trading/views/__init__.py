@@ -1,0 +1,1 @@
+"""Pages and their buttons: each gets what the visitor may touch, calls one selector or service, and answers."""
