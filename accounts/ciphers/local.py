@@ -15,11 +15,11 @@ _MIN_KEY_CHARS = 32
 
 
 class LocalCipher:
-    """`keys`: one or more random texts of 32 or more characters, comma separated, newest first; the last is version 1."""
+    """`keys`: random texts of at least 32 characters, comma separated, newest first; the last one is version 1."""
 
     name = "local"
 
-    def __init__(self, keys: str) -> None:
+    def __init__(self, keys: str, *, purpose: str) -> None:
         texts = [text.strip() for text in keys.split(",") if text.strip()]
         if not texts:
             raise CipherMisconfigured("AVIGRID_LOCAL_CIPHER_KEY is empty")
@@ -27,7 +27,7 @@ class LocalCipher:
             raise CipherMisconfigured(
                 f"each AVIGRID_LOCAL_CIPHER_KEY needs at least {_MIN_KEY_CHARS} random characters"
             )
-        self._by_version = {len(texts) - place: AESGCM(_derive(text)) for place, text in enumerate(texts)}
+        self._by_version = {len(texts) - place: AESGCM(_derive(text, purpose)) for place, text in enumerate(texts)}
         self._newest = len(texts)
 
     def __repr__(self) -> str:
@@ -55,8 +55,9 @@ class LocalCipher:
         return _parse(ciphertext)[0] == self._newest
 
 
-def _derive(text: str) -> bytes:
-    return HKDF(algorithm=SHA256(), length=32, salt=None, info=b"avigrid local cipher").derive(text.encode())
+def _derive(text: str, purpose: str) -> bytes:
+    info = f"avigrid local cipher {purpose}".encode()
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(text.encode())
 
 
 def _aad(version: int) -> bytes:

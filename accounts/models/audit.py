@@ -1,8 +1,8 @@
 """Who did what to which object. Rows are written once; the database itself refuses to change them.
 
-An entry is inserted inside the transaction it describes. A deferred trigger (migration 0001) appends its link to the chain
-at commit, so the head of the chain is locked only for the last instant of a transaction and two services
-auditing in different order cannot deadlock.
+An entry is inserted inside the transaction it describes. A deferred trigger (migration 0002) appends its link to the
+chain at commit, so the head of the chain is locked only for the last instant of a transaction, and two services that
+audit in different order cannot deadlock.
 """
 
 from django.conf import settings

@@ -5,7 +5,7 @@ from django.db import models, transaction
 from django.utils import timezone
 from django_otp.models import Device, ThrottlingMixin
 
-from accounts.ciphers import get_cipher
+from accounts.ciphers import Purpose, get_cipher
 from accounts.core import totp
 
 
@@ -31,19 +31,12 @@ class TotpDevice(ThrottlingMixin, Device):
         """True for a correct, not yet used code; locks the row, so that a code racing itself is accepted once."""
         with transaction.atomic():
             device = type(self).objects.select_for_update().get(pk=self.pk)
-            allowed, _ = device.verify_is_allowed()
-            step = (
-                totp.matching_step(
-                    secret=get_cipher().decrypt(device.secret_ciphertext),
-                    code=token,
-                    now_s=int(timezone.now().timestamp()),
-                )
-                if allowed
-                else None
-            )
+            if not device.verify_is_allowed()[0]:
+                return False
+            secret = get_cipher(Purpose.OTP).decrypt(device.secret_ciphertext)
+            step = totp.matching_step(secret=secret, code=token, now_s=int(timezone.now().timestamp()))
             if step is None or step <= device.last_step:
-                if allowed:
-                    device.throttle_increment()
+                device.throttle_increment()
                 return False
             device.last_step = step
             device.throttle_reset(commit=False)

@@ -1,4 +1,4 @@
-"""First answers of writes that trade, kept so that a repeated request gets the same answer instead of a second order."""
+"""First answers of writes that trade, so that a repeated request gets the same answer instead of a second order."""
 
 from django.conf import settings
 from django.db import models

@@ -25,7 +25,8 @@ class UserSession(models.Model):
 
 
 class TokenFamily(models.Model):
-    """All tokens descending from one API login. A rotated refresh token that comes back revokes the whole family."""
+    """All tokens descending from one API login. Only the newest refresh token (`current_jti`) is good; an older one
+    that comes back was copied, and revokes the whole family. No token is stored."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="token_families")
@@ -33,6 +34,8 @@ class TokenFamily(models.Model):
     user_agent = models.CharField(max_length=200, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
     last_used_at = models.DateTimeField(default=timezone.now)
+    current_jti = models.CharField(max_length=64, blank=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

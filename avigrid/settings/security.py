@@ -14,15 +14,15 @@ SECURITY_APPS = [
     "django_otp",
     "axes",
     "csp",
-    "rest_framework_simplejwt.token_blacklist",
 ]
 
 # In this order, right after SecurityMiddleware, Session, Common, Csrf and AuthenticationMiddleware.
 SECURITY_MIDDLEWARE = [
     "django_otp.middleware.OTPMiddleware",
-    "accounts.middleware.RequestContextMiddleware",
+    "accounts.middleware.OriginMiddleware",
     "accounts.middleware.SessionGuardMiddleware",
     "csp.middleware.CSPMiddleware",
+    "accounts.middleware.AccessMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
 
@@ -40,7 +40,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
-    {"NAME": "accounts.validators.LettersAndDigitsValidator"},
+    {"NAME": "accounts.forms.passwords.LettersAndDigitsValidator"},
 ]
 ONE_TIME_LINK_HOURS = 48
 
@@ -54,6 +54,10 @@ AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_HANDLER = "axes.handlers.database.AxesDatabaseHandler"
 AXES_VERBOSE = False
+AXES_CLIENT_IP_CALLABLE = "accounts.middleware.client_ip"
+AXES_LOCKOUT_CALLABLE = "accounts.views.lockout.locked_out"
+# Addresses of our own reverse proxies; only what they wrote into X-Forwarded-For is believed.
+TRUSTED_PROXIES = env.words("AVIGRID_TRUSTED_PROXIES")
 
 # -- second factor -------------------------------------------------------------------------------------------------
 OTP_ISSUER = "AviGrid"
@@ -104,7 +108,7 @@ REST_FRAMEWORK_SECURITY = {
         "accounts.api.authentication.TokenAuthentication",
         "accounts.api.authentication.VerifiedSessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["accounts.permissions.ApiPermission"],
+    "DEFAULT_PERMISSION_CLASSES": ["accounts.permissions.api.ApiPermission"],
     "DEFAULT_THROTTLE_CLASSES": [
         "accounts.api.throttles.AddressThrottle",
         "accounts.api.throttles.RoleThrottle",
@@ -120,11 +124,12 @@ REST_FRAMEWORK_SECURITY = {
     },
     "EXCEPTION_HANDLER": "avigrid.common.api_errors.exception_handler",
 }
+# Tries a new exchange key before it is stored; set where the venue is wired.
+KEY_TRIAL_CALL = "trading.services.venue.key_trial"
+
 SIMPLE_JWT = {
     "ACCESS_TOKEN_LIFETIME": timedelta(minutes=15),
     "REFRESH_TOKEN_LIFETIME": timedelta(days=7),
-    "ROTATE_REFRESH_TOKENS": True,
-    "BLACKLIST_AFTER_ROTATION": True,
     "ALGORITHM": "HS256",
     "USER_ID_CLAIM": "sub",
     "ISSUER": "avigrid",
@@ -139,7 +144,12 @@ LOCAL_CIPHER_KEY = ""
 VAULT_ADDR = env.text("VAULT_ADDR", "")
 VAULT_TOKEN = env.text("VAULT_TOKEN", "")
 VAULT_NAMESPACE = env.text("VAULT_NAMESPACE", "")
+VAULT_TOKEN_FILE = env.text("VAULT_TOKEN_FILE", "")
 VAULT_TRANSIT_MOUNT = env.text("VAULT_TRANSIT_MOUNT", "transit")
-VAULT_TRANSIT_KEY = env.text("VAULT_TRANSIT_KEY", "avigrid")
+# Two keys, so that the web's policy can allow one-time passwords and refuse exchange secrets.
+VAULT_TRANSIT_KEYS = {
+    "exchange": env.text("VAULT_TRANSIT_KEY_EXCHANGE", "avigrid-exchange"),
+    "otp": env.text("VAULT_TRANSIT_KEY_OTP", "avigrid-otp"),
+}
 VAULT_CACERT = env.text("VAULT_CACERT", "")
 VAULT_TIMEOUT_S = env.number("VAULT_TIMEOUT_S", 5, minimum=0.1)

@@ -1,0 +1,147 @@
+"""auth/*: tokens and the second factor."""
+
+from typing import Any, ClassVar
+
+from django.utils.decorators import method_decorator
+from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
+from drf_spectacular.utils import extend_schema
+from rest_framework import status
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.api.schema import open_problems, problems
+from accounts.api.serializers import (
+    CodeSerializer,
+    DeviceSetUpSerializer,
+    LoginSerializer,
+    RecoveryCodesSerializer,
+    RefreshSerializer,
+    TokenPairSerializer,
+)
+from accounts.api.throttles import AddressThrottle, CodeThrottle, LoginThrottle, RoleThrottle
+from accounts.services.login import LoginRefused, code_step, login_note, password_step
+from accounts.services.second_factor import code_check, device_begin, device_confirm, device_remove, has_device
+from accounts.services.tokens import TokenRefused, tokens_issue, tokens_refresh, tokens_revoke
+from avigrid.common.api_errors import Refused
+
+
+class LoginView(APIView):
+    """Password and code in one request. Without a device only `auth/2fa/*` is open to a trader or admin."""
+
+    access: ClassVar = {"POST": "login"}
+    authentication_classes: ClassVar = []
+    throttle_classes: ClassVar = [AddressThrottle, LoginThrottle]
+
+    @extend_schema(
+        operation_id="auth_login", request=LoginSerializer, responses={200: TokenPairSerializer, **open_problems(401)}
+    )
+    @method_decorator(sensitive_post_parameters("password", "code"))
+    def post(self, request: Request) -> Response:
+        given = _checked(LoginSerializer, request)
+        http = request._request
+        try:
+            user = password_step(request=http, email=given["email"], password=given["password"])
+            otp = has_device(user)
+            if otp:
+                code_step(request=http, user=user, code=given["code"])
+        except LoginRefused as refused:
+            wanted = status.HTTP_429_TOO_MANY_REQUESTS if refused.code == "locked_out" else 401
+            raise Refused(refused.code, refused.message, status_code=wanted) from None
+        pair = tokens_issue(user=user, otp=otp)
+        login_note(user=user, door="api", otp_used=otp)
+        return Response(TokenPairSerializer(pair).data)
+
+
+class RefreshView(APIView):
+    """The refresh token works once; using an old one again ends the whole login."""
+
+    access: ClassVar = {"POST": "login"}
+    authentication_classes: ClassVar = []
+    throttle_classes: ClassVar = [AddressThrottle]
+
+    @extend_schema(
+        operation_id="auth_refresh",
+        request=RefreshSerializer,
+        responses={200: TokenPairSerializer, **open_problems(401)},
+    )
+    def post(self, request: Request) -> Response:
+        try:
+            pair = tokens_refresh(refresh=_checked(RefreshSerializer, request)["refresh"])
+        except TokenRefused as refused:
+            raise Refused(refused.code, refused.message, status_code=401) from None
+        return Response(TokenPairSerializer(pair).data)
+
+
+class LogoutView(APIView):
+    """Ends the login the refresh token belongs to."""
+
+    access: ClassVar = {"POST": "login"}
+    authentication_classes: ClassVar = []
+    throttle_classes: ClassVar = [AddressThrottle]
+
+    @extend_schema(operation_id="auth_logout", request=RefreshSerializer, responses={204: None, **open_problems(401)})
+    def post(self, request: Request) -> Response:
+        try:
+            tokens_revoke(refresh=_checked(RefreshSerializer, request)["refresh"])
+        except TokenRefused as refused:
+            raise Refused(refused.code, refused.message, status_code=401) from None
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class DeviceSetUpView(APIView):
+    """A new device, to be confirmed with its first code. Replacing one needs a token issued against the old one."""
+
+    access: ClassVar = {"POST": "own.session"}
+
+    @extend_schema(operation_id="auth_2fa_setup", request=None, responses={200: DeviceSetUpSerializer, **problems(409)})
+    def post(self, request: Request) -> Response:
+        _refuse_unverified_owner(request)
+        return Response(DeviceSetUpSerializer(device_begin(user=request.user)).data)
+
+
+class DeviceConfirmView(APIView):
+    """Confirm the device; log in again afterwards to get a token that carries the second factor."""
+
+    access: ClassVar = {"POST": "own.session"}
+    throttle_classes: ClassVar = [AddressThrottle, CodeThrottle]
+
+    @extend_schema(
+        operation_id="auth_2fa_confirm",
+        request=CodeSerializer,
+        responses={200: RecoveryCodesSerializer, **problems(400, 409, 415)},
+    )
+    @method_decorator(sensitive_variables("codes"))
+    def post(self, request: Request) -> Response:
+        _refuse_unverified_owner(request)
+        _, codes = device_confirm(user=request.user, code=_checked(CodeSerializer, request)["code"])
+        return Response({"recovery_codes": codes})
+
+
+class DeviceDisableView(APIView):
+    """Remove the device, with a code of it. Every login ends; traders and admins must set up a new one to go on."""
+
+    access: ClassVar = {"POST": "own.session"}
+    throttle_classes: ClassVar = [AddressThrottle, RoleThrottle, CodeThrottle]
+
+    @extend_schema(
+        operation_id="auth_2fa_disable", request=CodeSerializer, responses={204: None, **problems(400, 409, 415)}
+    )
+    def post(self, request: Request) -> Response:
+        if code_check(user=request.user, code=_checked(CodeSerializer, request)["code"]) is None:
+            raise Refused("wrong_code", "This code is not right, or was used already.", status_code=409)
+        device_remove(user=request.user, actor=request.user, reason="asked by owner")
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+def _refuse_unverified_owner(request: Request) -> None:
+    """A stolen password alone must not be able to replace the device."""
+    verified = request.auth.get("otp") if request.auth is not None else getattr(request.user, "otp_device", None)
+    if not verified and has_device(request.user):
+        raise Refused("device_required", "Log in with your present device first.")
+
+
+def _checked(serializer: type[Any], request: Request) -> dict[str, Any]:
+    form = serializer(data=request.data)
+    form.is_valid(raise_exception=True)
+    return dict(form.validated_data)

@@ -1,0 +1,97 @@
+"""users: for admins."""
+
+from typing import Any, ClassVar
+
+import django_filters
+from django.db.models import Exists, OuterRef, QuerySet
+from drf_spectacular.utils import extend_schema, extend_schema_view
+from rest_framework import mixins, status, viewsets
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.api.schema import OTP_HEADER, problems
+from accounts.api.serializers import UserCreateSerializer, UserPatchSerializer, UserSerializer
+from accounts.core.roles import Role
+from accounts.models import OneTimeLink, TotpDevice, User
+from accounts.services.links import link_send
+from accounts.services.second_factor import device_remove
+from accounts.services.users import user_create, user_deactivate, user_reactivate, user_rename, user_role_set
+from avigrid.common.api_pages import NewestFirst
+
+
+class UserFilter(django_filters.FilterSet):
+    class Meta:
+        model = User
+        fields: ClassVar = {"is_active": ["exact"]}
+
+
+@extend_schema_view(
+    list=extend_schema(operation_id="users_list", responses={200: UserSerializer(many=True), **problems(400)}),
+    retrieve=extend_schema(operation_id="users_read", responses={200: UserSerializer, **problems(404)}),
+)
+class UserViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[User]):
+    access: ClassVar = {
+        "list": "users.read",
+        "retrieve": "users.read",
+        "create": "users.change",
+        "partial_update": "users.change",
+    }
+    serializer_class = UserSerializer
+    pagination_class = NewestFirst
+    filterset_class = UserFilter
+    lookup_value_converter = "int"
+
+    def get_queryset(self) -> QuerySet[User]:
+        device = TotpDevice.objects.filter(user=OuterRef("pk"), confirmed=True)
+        return User.objects.prefetch_related("groups").annotate(has_device=Exists(device))
+
+    @extend_schema(
+        operation_id="users_create",
+        parameters=[OTP_HEADER],
+        request=UserCreateSerializer,
+        responses={201: UserSerializer, **problems(400, 409, 415)},
+    )
+    def create(self, request: Request) -> Response:
+        """The new person gets a one-time link by e-mail to choose a password."""
+        given = _checked(UserCreateSerializer, request)
+        user = user_create(
+            email=given["email"], role=Role(given["role"]), name=given["name"], actor=request.user, otp_used=True
+        )
+        self._send_link(request, user, OneTimeLink.Purpose.ACTIVATE)
+        return Response(self._shape(user.pk), status=status.HTTP_201_CREATED)
+
+    @extend_schema(
+        operation_id="users_change",
+        parameters=[OTP_HEADER],
+        request=UserPatchSerializer,
+        responses={200: UserSerializer, **problems(400, 404, 409, 415)},
+    )
+    def partial_update(self, request: Request, pk: int) -> Response:
+        """Role, name, deactivation, and resets of device and password."""
+        user = self.get_object()
+        given = _checked(UserPatchSerializer, request)
+        if "name" in given:
+            user_rename(user=user, name=given["name"], actor=request.user)
+        if "role" in given:
+            user_role_set(user=user, role=Role(given["role"]), actor=request.user, otp_used=True)
+        if given.get("is_active") is False:
+            user_deactivate(user=user, actor=request.user, reason=given["reason"], otp_used=True)
+        if given.get("is_active") is True:
+            user_reactivate(user=user, actor=request.user, otp_used=True)
+        if given.get("reset_device"):
+            device_remove(user=user, actor=request.user, reason=given["reason"])
+        if given.get("reset_password"):
+            self._send_link(request, user, OneTimeLink.Purpose.RESET)
+        return Response(self._shape(user.pk))
+
+    def _send_link(self, request: Request, user: User, purpose: OneTimeLink.Purpose) -> None:
+        link_send(user=user, purpose=purpose, actor=request.user, base_url=request.build_absolute_uri("/"))
+
+    def _shape(self, user_id: int) -> Any:
+        return UserSerializer(self.get_queryset().get(pk=user_id)).data
+
+
+def _checked(serializer: type[Any], request: Request) -> dict[str, Any]:
+    form = serializer(data=request.data)
+    form.is_valid(raise_exception=True)
+    return dict(form.validated_data)

@@ -1,0 +1,47 @@
+"""Who somebody is: role, second factor, sessions."""
+
+from django.contrib.auth.models import AnonymousUser
+from django.db.models import Q, QuerySet
+
+from accounts.core.roles import Role
+from accounts.models import TotpDevice, User, UserSession
+
+
+def has_role(user: User | AnonymousUser, role: Role | str) -> bool:
+    """Active and holding `role` or one above it."""
+    held = user_role(user)
+    return held is not None and held.includes(Role(role))
+
+
+def user_role(user: User | AnonymousUser) -> Role | None:
+    if not user.is_authenticated or not user.is_active:
+        return None
+    return user.role
+
+
+def user_by_email(email: str) -> User | None:
+    return User.objects.filter(email__iexact=email.strip()).first()
+
+
+def user_by_id(user_id: int) -> User | None:
+    return User.objects.filter(pk=user_id).first()
+
+
+def users() -> QuerySet[User]:
+    return User.objects.prefetch_related("groups").order_by("email")
+
+
+def users_with_role(role: Role) -> QuerySet[User]:
+    names = [other.value for other in Role if other.includes(role)]
+    wanted = Q(groups__name__in=names)
+    if names:
+        wanted |= Q(is_superuser=True)
+    return users().filter(wanted, is_active=True).distinct()
+
+
+def confirmed_device(user: User) -> TotpDevice | None:
+    return TotpDevice.objects.filter(user=user, confirmed=True).first()
+
+
+def sessions_of(user: User) -> QuerySet[UserSession]:
+    return UserSession.objects.filter(user=user)

@@ -1,0 +1,1 @@
+"""What changes accounts. Each service is one transaction and leaves an audit entry."""

@@ -1,0 +1,60 @@
+"""Browser sessions: noted when they begin, ended one by one or all at once."""
+
+from datetime import timedelta
+
+from django.contrib.sessions.models import Session
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from accounts.core.context import current_origin
+from accounts.models import TokenFamily, User, UserSession
+from accounts.services.audit import audit
+
+_SEEN_EVERY = timedelta(minutes=1)
+
+
+def session_note(*, user: User, session_key: str) -> UserSession:
+    """Remember where a session was opened."""
+    origin = current_origin()
+    row, _ = UserSession.objects.update_or_create(
+        session_key=session_key,
+        defaults={"user": user, "ip": origin.ip, "user_agent": origin.user_agent[:200], "last_seen_at": timezone.now()},
+    )
+    return row
+
+
+def session_seen(*, session_key: str) -> None:
+    """At most one write a minute and session."""
+    now = timezone.now()
+    UserSession.objects.filter(session_key=session_key, last_seen_at__lt=now - _SEEN_EVERY).update(last_seen_at=now)
+
+
+def session_end(*, user: User, session_id: int) -> bool:
+    """End one of one's own sessions; False where it is not (any more) theirs."""
+    with transaction.atomic():
+        row = UserSession.objects.select_for_update().filter(pk=session_id, user=user).first()
+        if row is None:
+            return False
+        Session.objects.filter(session_key=row.session_key).delete()
+        audit(actor=user, action="session.ended", obj=row)
+        row.delete()
+    return True
+
+
+def session_forget(*, session_key: str) -> None:
+    """After an ordinary logout."""
+    UserSession.objects.filter(session_key=session_key).delete()
+
+
+def sign_out_everywhere(*, user: User, keep_session_key: str = "") -> None:
+    """End every session and token of `user` now. Part of a larger service, which writes the audit entry."""
+    with transaction.atomic():
+        mine = UserSession.objects.filter(user=user).exclude(session_key=keep_session_key)
+        keys = list(mine.values_list("session_key", flat=True))
+        Session.objects.filter(session_key__in=keys).delete()
+        mine.delete()
+        now = timezone.now()
+        TokenFamily.objects.filter(user=user, revoked_at__isnull=True).update(revoked_at=now)
+        User.objects.filter(pk=user.pk).update(auth_epoch=F("auth_epoch") + 1)
+        user.refresh_from_db(fields=["auth_epoch"])

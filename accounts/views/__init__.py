@@ -1,0 +1,1 @@
+"""Pages of accounts: log in, second factor, own sessions."""

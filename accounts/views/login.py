@@ -1,0 +1,106 @@
+"""Log in in two steps, log out."""
+
+from django.conf import settings
+from django.contrib.auth import login, logout
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.debug import sensitive_post_parameters
+from django_otp import login as otp_login
+
+from accounts.forms.login import CodeForm, LoginForm
+from accounts.models import TotpDevice, User
+from accounts.permissions import requires
+from accounts.permissions.http import note_code
+from accounts.selectors.people import user_by_id, user_role
+from accounts.services.audit import audit
+from accounts.services.login import LoginRefused, code_step, login_note, password_step
+from accounts.services.second_factor import has_device
+from accounts.services.sessions import session_forget, session_note
+
+_PENDING = "login_pending"
+_PENDING_FOR_S = 300
+_BACKEND = "django.contrib.auth.backends.ModelBackend"
+
+
+@requires("login")
+@sensitive_post_parameters("password")
+def login_page(request: HttpRequest) -> HttpResponse:
+    if request.user.is_authenticated:
+        return redirect(_next(request))
+    form = LoginForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            user = password_step(request=request, **form.cleaned_data)
+        except LoginRefused as refused:
+            form.add_error(None, refused.message)
+        else:
+            if has_device(user):
+                request.session[_PENDING] = {"user": user.pk, "at": timezone.now().timestamp(), "next": _next(request)}
+                return redirect("accounts:code")
+            return _enter(request, user=user, device=None, target=_next(request))
+    status = 401 if form.is_bound else 200
+    return render(request, "accounts/login.html", {"form": form, "next": _next(request)}, status=status)
+
+
+@requires("login")
+@sensitive_post_parameters("code")
+def code_page(request: HttpRequest) -> HttpResponse:
+    pending = request.session.get(_PENDING)
+    user = _pending_user(pending)
+    if user is None:
+        request.session.pop(_PENDING, None)
+        return redirect("accounts:login")
+    form = CodeForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            device = code_step(request=request, user=user, code=form.cleaned_data["code"])
+        except LoginRefused as refused:
+            form.add_error("code", refused.message)
+        else:
+            del request.session[_PENDING]
+            return _enter(request, user=user, device=device, target=pending["next"])
+    return render(request, "accounts/code.html", {"form": form}, status=401 if form.is_bound else 200)
+
+
+@requires(POST="own.session")
+def logout_view(request: HttpRequest) -> HttpResponse:
+    if request.session.session_key:
+        session_forget(session_key=request.session.session_key)
+    audit(actor=request.user, action="logout", obj=request.user, after={"door": "web"})  # type: ignore[arg-type]
+    logout(request)
+    return redirect(settings.LOGOUT_REDIRECT_URL)
+
+
+def _enter(request: HttpRequest, *, user: User, device: TotpDevice | None, target: str) -> HttpResponse:
+    login(request, user, backend=_BACKEND)
+    if device is not None:
+        otp_login(request, device)
+        note_code(request)
+    request.session["auth_epoch"] = user.auth_epoch
+    request.session.save()
+    assert request.session.session_key is not None
+    session_note(user=user, session_key=request.session.session_key)
+    login_note(user=user, door="web", otp_used=device is not None)
+    role = user_role(user)
+    if device is None and role is not None and role.needs_device:
+        return redirect("accounts:device")
+    return redirect(target)
+
+
+def _pending_user(pending: dict[str, object] | None) -> User | None:
+    if not pending or timezone.now().timestamp() - float(str(pending["at"])) > _PENDING_FOR_S:
+        return None
+    user = user_by_id(int(str(pending["user"])))
+    return user if user is not None and user.is_active else None
+
+
+def _next(request: HttpRequest) -> str:
+    """Only our own pages."""
+    target = request.POST.get("next") or request.GET.get("next") or ""
+    safe = url_has_allowed_host_and_scheme(
+        target, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    )
+    return target if safe and target != reverse("accounts:login") else settings.LOGIN_REDIRECT_URL

@@ -1,0 +1,125 @@
+"""One's own account: device, recovery codes, sessions, password."""
+
+import io
+from uuid import UUID
+
+import segno
+from django.contrib.auth import logout, update_session_auth_hash
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.safestring import SafeString, mark_safe
+from django.views.decorators.debug import sensitive_post_parameters
+from django_otp import login as otp_login
+
+from accounts.forms.login import ChangePasswordForm, CodeForm
+from accounts.models import User
+from accounts.permissions import requires
+from accounts.permissions.http import note_code, visitor_of
+from accounts.selectors.people import confirmed_device, sessions_of
+from accounts.services.links import password_change
+from accounts.services.second_factor import device_begin, device_confirm, device_pending
+from accounts.services.sessions import session_end, session_note
+from accounts.services.tokens import family_end
+from avigrid.kernel.errors import Rejected
+
+
+@requires("own.session")
+@sensitive_post_parameters("code")
+def device_page(request: HttpRequest) -> HttpResponse:
+    """Set up the first device, or a new one in place of the old; replacing needs a session the old one opened."""
+    user = _me(request)
+    if confirmed_device(user) is not None and not visitor_of(request).verified:
+        logout(request)
+        return redirect("accounts:login")
+    form = CodeForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            device, codes = device_confirm(user=user, code=form.cleaned_data["code"])
+        except Rejected as refused:
+            form.add_error("code", refused.message)
+        else:
+            otp_login(request, device)
+            note_code(request)
+            return render(request, "accounts/recovery_codes.html", {"codes": codes})
+    set_up = device_pending(user=user) or device_begin(user=user)
+    context = {
+        "form": form,
+        "secret": _grouped(set_up.secret),
+        "qr": qr_svg(set_up.uri),
+        "replaces": confirmed_device(user) is not None,
+    }
+    return render(request, "accounts/device.html", context, status=400 if form.is_bound else 200)
+
+
+@requires("own.session")
+def sessions_page(request: HttpRequest) -> HttpResponse:
+    user = _me(request)
+    context = {
+        "sessions": sessions_of(user),
+        "current_key": request.session.session_key,
+        "device": confirmed_device(user),
+        "programs": user.token_families.filter(revoked_at__isnull=True),
+    }
+    return render(request, "accounts/sessions.html", context)
+
+
+@requires(POST="own.session")
+def session_end_view(request: HttpRequest, session_id: int) -> HttpResponse:
+    if not session_end(user=_me(request), session_id=session_id):
+        return HttpResponse(status=404)
+    return redirect("accounts:sessions")
+
+
+@requires(POST="own.session")
+def program_end_view(request: HttpRequest, family_id: UUID) -> HttpResponse:
+    if not family_end(user=_me(request), family_id=family_id):
+        return HttpResponse(status=404)
+    return redirect("accounts:sessions")
+
+
+@requires("own.session")
+@sensitive_post_parameters("old", "password", "repeat")
+def password_page(request: HttpRequest) -> HttpResponse:
+    """Every other session and token ends; this one goes on."""
+    user = _me(request)
+    form = ChangePasswordForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            password_change(
+                user=user,
+                old=form.cleaned_data["old"],
+                new=form.cleaned_data["password"],
+                keep_session_key=request.session.session_key or "",
+            )
+        except Rejected as refused:
+            form.add_error("old", refused.message)
+        except ValidationError as weak:
+            form.add_error("password", weak)
+        else:
+            update_session_auth_hash(request, user)
+            request.session["auth_epoch"] = user.auth_epoch
+            request.session.save()
+            assert request.session.session_key is not None
+            session_note(user=user, session_key=request.session.session_key)
+            return redirect("accounts:sessions")
+    context = {"form": form, "rules": form.rules()}
+    return render(request, "accounts/password.html", context, status=400 if form.is_bound else 200)
+
+
+def qr_svg(uri: str) -> SafeString:
+    """Drawn here, so that the secret never travels to anybody's QR service."""
+    out = io.BytesIO()
+    segno.make(uri, error="m").save(
+        out, kind="svg", scale=5, border=3, xmldecl=False, svgns=True, omitsize=False, light="#fff", title="QR"
+    )
+    return mark_safe(out.getvalue().decode())  # noqa: S308 - made by us from a percent-encoded address
+
+
+def _grouped(secret: str) -> str:
+    return " ".join(secret[place : place + 4] for place in range(0, len(secret), 4))
+
+
+def _me(request: HttpRequest) -> User:
+    assert isinstance(request.user, User)
+    return request.user
