@@ -1,6 +1,6 @@
 """Who may do what: the table, the decision, and how each kind of door asks.
 
-Pages: `requires`, `RequiresMixin`. Sockets: `socket_role`, `socket_answer`. API: `api.ApiPermission`, set for every view.
+Pages: `requires`, `RequiresMixin`. Sockets: `socket_role`, `socket_answer`. API: `api.ApiPermission`.
 """
 
 from accounts.permissions.decide import Answer, Visitor, decide

@@ -9,7 +9,6 @@ from django.core.exceptions import ValidationError as DjangoValidationError
 from django.http import Http404
 from rest_framework import exceptions, status
 from rest_framework.response import Response
-from rest_framework.views import set_rollback
 
 from avigrid.kernel.errors import AviGridError, Bug, OperatorNeeded, OutcomeUnknown, Rejected, Retryable
 
@@ -30,6 +29,8 @@ class Refused(exceptions.APIException):
 
 def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response | None:
     """Django REST Framework's hook. None (a plain 500) only for errors nobody foresaw."""
+    from rest_framework.views import set_rollback  # that module reads the settings that name this one
+
     response = _response(error)
     if response is not None:
         set_rollback()
