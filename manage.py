@@ -5,12 +5,14 @@ import os
 import sys
 
 WITHOUT_SERVERS = {"help", "version", "--help", "-h", "--version", "makemessages", "compilemessages", "collectstatic",
-                   "simulate_exchange", "run_scenario", "demo", "smoke"}  # fmt: skip
+                   "simulate_exchange", "run_scenario"}  # fmt: skip
 
 
 def main() -> int:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "avigrid.settings.dev")
     command = sys.argv[1] if len(sys.argv) > 1 else "help"
+    if command in ("demo", "smoke"):
+        os.environ["AVIGRID_DEMO"] = "true"
     offline = command in WITHOUT_SERVERS or "--help" in sys.argv or "-h" in sys.argv
     if not offline and os.environ["DJANGO_SETTINGS_MODULE"].endswith(".dev"):
         from avigrid.common import embedded

@@ -7,8 +7,10 @@ the process that started them. Programs on the PATH serve where a wheel is missi
 import atexit
 import os
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import time
 import warnings
 from dataclasses import dataclass, field
@@ -21,6 +23,15 @@ START_TIMEOUT_S = 30.0
 
 class EmbeddedUnavailable(Exception):
     """No server program could be found or started; the text says what to do."""
+
+
+_running: list["Servers"] = []
+
+
+def stop() -> None:
+    """Stop what this process started."""
+    while _running:
+        _running.pop().stop()
 
 
 def free_port(host: str = "127.0.0.1") -> int:
@@ -56,6 +67,7 @@ def ensure(*, name: str = "main", database: str = "avigrid") -> Servers:
     if not servers.redis_url:
         servers.redis_url = _start_redis(folder, servers)
         os.environ["REDIS_URL"] = servers.redis_url
+    _running.append(servers)
     atexit.register(servers.stop)
     return servers
 
@@ -129,9 +141,13 @@ def _start_redis(folder: Path, servers: Servers) -> str:
             start_new_session=True,  # Ctrl-C belongs to the supervisor, which stops this one last
         )
 
+    pid_file = folder / "valkey.pid"
+    pid_file.write_text(str(child.pid))
+
     def stop() -> None:
         child.terminate()
         child.wait(10)
+        pid_file.unlink(missing_ok=True)
 
     servers._stoppers.append(stop)
     deadline = time.monotonic() + START_TIMEOUT_S
@@ -146,3 +162,29 @@ def _start_redis(folder: Path, servers: Servers) -> str:
         if child.poll() is not None or time.monotonic() > deadline:
             raise EmbeddedUnavailable(f"The embedded Redis-protocol server did not start; see {log}.")
         time.sleep(0.05)
+
+
+def main(arguments: list[str]) -> int:
+    """`python -m avigrid.common.embedded stop`: end what a killed process left running in this clone."""
+    if arguments != ["stop"]:
+        print("usage: python -m avigrid.common.embedded stop", file=sys.stderr)  # noqa: T201
+        return 2
+    for pid_file in VAR.glob("*/postgres/postmaster.pid"):
+        _signal(int(pid_file.read_text().split()[0]), "postgres")
+    for log in VAR.glob("*/valkey.pid"):
+        _signal(int(log.read_text() or 0), "valkey-server")
+    return 0
+
+
+def _signal(pid: int, program: str) -> None:
+    """Only where the process still is what the file says it was."""
+    try:
+        name = Path(f"/proc/{pid}/comm").read_text().strip()
+        if pid > 1 and name.startswith(program[:15]):
+            os.kill(pid, signal.SIGINT if program == "postgres" else signal.SIGTERM)
+    except OSError:
+        return
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -61,7 +61,6 @@ class Desk:
     port: int = 0
     simulator_url: str = ""
     metrics_ports: dict[str, int] = field(default_factory=dict)
-    _servers: embedded.Servers | None = None
     _lock: IO[str] | None = None
 
     def __post_init__(self) -> None:
@@ -71,16 +70,14 @@ class Desk:
 
     # --- start -------------------------------------------------------------------------------------------------------
     def start_servers(self) -> None:
-        """Lock, PostgreSQL, Redis, an empty database with today's tables. Raises LaunchError."""
+        """Lock, port, an empty database with today's tables. Raises LaunchError."""
         self._take_lock()
         self.port = _port(self.options.port)
-        self._servers = embedded.ensure()
-        database_url = _fresh_database(self._servers.database_url, f"avigrid_{self.options.kind}")
+        database_url = _fresh_database(os.environ["DATABASE_URL"], f"avigrid_{self.options.kind}")
         self.env = {
             **os.environ,
             "DJANGO_SETTINGS_MODULE": os.environ.get("DJANGO_SETTINGS_MODULE", "avigrid.settings.dev"),
             "DATABASE_URL": database_url,
-            "REDIS_URL": self._servers.redis_url,
             "AVIGRID_DEMO": "true",
             "AVIGRID_REDIS_PREFIX": f"avigrid-{self.options.kind}-{secrets.token_hex(3)}",
             "AVIGRID_MARKET_ENVIRONMENT": "simulated",
@@ -160,8 +157,7 @@ class Desk:
     def stop(self) -> None:
         self.supervisor.stop()
         connections.close_all()
-        if self._servers is not None:
-            self._servers.stop()
+        embedded.stop()
         self.supervisor._reap_orphans()
         if self._lock is not None:
             self._lock.close()
