@@ -1,4 +1,4 @@
-"""How the venue says no: Bybit's retCode and retMsg, raised by every Venue method and turned into the envelope by the wire."""
+"""How the venue says no: Bybit's retCode and retMsg, raised by Venue methods, wrapped by the wire."""
 
 
 class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not an error of ours

@@ -1,4 +1,4 @@
-"""The instruments of the simulated venue: filters, fees, risk tiers, and the integer grid its prices and sizes live on."""
+"""The instruments of the simulated venue: filters, fees and risk tiers."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -22,7 +22,7 @@ class Tier:
 
 
 def tiers_from_steps(steps: tuple[tuple[str, str, str], ...]) -> tuple[Tier, ...]:
-    """(limit, mmr, max leverage) rows -> tiers with deduction(n) = limit(n-1) x (mmr(n) - mmr(n-1)) + deduction(n-1)."""
+    """Rows (limit, mmr, max leverage); deduction(n) = limit(n-1) x (mmr(n) - mmr(n-1)) + deduction(n-1)."""
     tiers: list[Tier] = []
     for limit, mmr, leverage in steps:
         deduction = D(0)

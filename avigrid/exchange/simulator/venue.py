@@ -7,51 +7,43 @@ The wire (REST, sockets) parses JSON, calls a method here with Bybit's own param
 * Time moves by `apply(event)` (a source event; the clock goes to its time) and `advance(now_ms)` (funding, kline
   rollover, liquidation). Call `advance` at least once per emitted frame round; it may be called with any step.
 * Nothing is pushed. After every call the wire drains: `drain_private()`, `drain_trades()`, `drain_rollovers()`.
-* Books, tickers and open klines are read when wanted: `book`, `ticker`, `kline_item`. The wire chooses the cadence, keeps the
-  delta and its own `u` per depth; `BookView.version` moves with every change, so an unchanged book is cheap to skip.
+* Books, tickers and open klines are read when wanted: `book`, `ticker`, `kline_item`. The wire chooses the cadence, keeps
+  the delta and its own `u` per depth; `BookView.version` moves with every change, so an unchanged book is cheap to skip.
 * The same specs, config, seed and calls give the same bytes.
 
-Accounts: trade and private methods take `account` (default "main"), so that a second account can trade against the first.
+Accounts: trade and private methods take `account` (default "main"), so that a second account can trade with the first.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
 
-from avigrid.exchange.simulator.feed import HistoryBar, SourceEvent
-from avigrid.exchange.simulator.specs import Fees, InstrumentSpec
+from avigrid.exchange.simulator import (
+    account_reads,
+    conditional,
+    desk,
+    funding,
+    liquidation,
+    market_reads,
+    matching,
+    placing,
+    settings,
+    telling,
+)
+from avigrid.exchange.simulator import params as read
+from avigrid.exchange.simulator.account import Account, PrivateEvent
+from avigrid.exchange.simulator.core import Core, VenueConfig
+from avigrid.exchange.simulator.feed import BookTarget, HistoryBar, MarkTick, SourceEvent, TapeTrade
+from avigrid.exchange.simulator.klines import INTERVALS, MINUTE_MS, bar_end
+from avigrid.exchange.simulator.market import FINE, Market
+from avigrid.exchange.simulator.params import Params
+from avigrid.exchange.simulator.refusals import Refusal, bad_parameter
+from avigrid.exchange.simulator.rows import Row, execution_rest, order_rest
+from avigrid.exchange.simulator.specs import InstrumentSpec
 from avigrid.kernel.orders import Side
 
-Params = Mapping[str, Any]
-Row = dict[str, Any]
+__all__ = ["MAIN", "BookView", "Params", "PrivateEvent", "Rollover", "Row", "Venue", "VenueConfig"]
 MAIN = "main"
-
-
-@dataclass(frozen=True, slots=True)
-class VenueConfig:
-    """Everything about the account and the house that is not the market."""
-
-    balance_usdt: Decimal = Decimal(10_000)
-    hedge: bool = False
-    isolated: bool = False
-    leverage: Decimal = Decimal(10)
-    fees: Fees = Fees()
-    uid: int = 100_000_001
-    api_key: str = "key"
-    lpa_perp: bool = False
-    """True: a limit price outside the band is refused (110003) instead of silently moved to the band."""
-
-
-@dataclass(frozen=True, slots=True)
-class PrivateEvent:
-    """One frame of a private topic. topic: order | execution | position | wallet; rows are Bybit's WS rows."""
-
-    topic: str
-    symbol: str
-    time_ms: int
-    seq: int
-    rows: tuple[Row, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +60,7 @@ class BookView:
 
 @dataclass(frozen=True, slots=True)
 class Rollover:
-    """A bar closed: `items` are the two WS items (closed with confirm true, the new one) of one frame."""
+    """A bar closed: `items` are the two WS items (closed with confirm true, then the new one) of one frame."""
 
     symbol: str
     interval: str
@@ -76,105 +68,407 @@ class Rollover:
 
 
 class Venue:
-    def __init__(self, specs: Sequence[InstrumentSpec], *, config: VenueConfig, start_ms: int, seed: int) -> None: ...
+    def __init__(self, specs: Sequence[InstrumentSpec], *, config: VenueConfig, start_ms: int, seed: int) -> None:
+        self.core = Core(config, start_ms, seed)
+        for place, spec in enumerate(specs):
+            market = Market(spec, seq=100_000_000_000 + place * 1_000_000_000)
+            market.next_funding_ms = funding.next_time(market, start_ms)
+            market.open_interest = market.steps(spec.max_limit_qty) * 40
+            self.core.markets[spec.symbol] = market
+        self.core.account(MAIN)
 
     # -- time -------------------------------------------------------------------------------------------------
-    now_ms: int
+    @property
+    def now_ms(self) -> int:
+        return self.core.now_ms
 
-    def apply(self, event: SourceEvent) -> None: ...
-    def advance(self, now_ms: int) -> None: ...
-    def load_history(self, symbol: str, interval_min: int, bars: Iterable[HistoryBar]) -> None: ...
+    @property
+    def config(self) -> VenueConfig:
+        return self.core.config
+
+    @property
+    def symbols(self) -> list[str]:
+        return list(self.core.markets)
+
+    def apply(self, event: SourceEvent) -> None:
+        """The clock goes to the event's time (never back); the event acts; what it makes due happens."""
+        core = self.core
+        market = core.markets[event.symbol]
+        self._to(event.time_ms)
+        if isinstance(event, BookTarget):
+            matching.set_outside(core, market, event)
+            if not market.mark and market.last:
+                market.set_reference(core.now_ms, market.last_price, market.last_price)
+        elif isinstance(event, TapeTrade):
+            matching.tape(core, market, event)
+        elif isinstance(event, MarkTick):
+            market.funding_rate = funding.clipped(market, event.funding_rate)
+            grain = Decimal(1).scaleb(-market.spec.price_scale)
+            mark, index = event.mark_price * market.factor, event.index_price * market.factor
+            market.set_reference(core.now_ms, mark.quantize(grain), index.quantize(grain))
+        conditional.run(core, market)
+        if isinstance(event, MarkTick):
+            self._liquidate(market)
+        telling.flush(core)
+
+    def advance(self, now_ms: int) -> None:
+        """Funding, bar rollover and liquidation up to `now_ms`; an earlier time is ignored."""
+        self._to(now_ms)
+        telling.flush(self.core)
+
+    def _to(self, now_ms: int) -> None:
+        core = self.core
+        if now_ms <= core.now_ms:
+            return
+        while True:
+            due = min(core.markets.values(), key=lambda market: market.next_funding_ms, default=None)
+            if due is None or due.next_funding_ms > now_ms:
+                break
+            core.now_ms = due.next_funding_ms
+            self._roll(core.now_ms)
+            funding.settle(core, due)
+            due.next_funding_ms = funding.next_time(due, core.now_ms)
+            self._liquidate(due)
+            telling.flush(core)
+        before, core.now_ms = core.now_ms, now_ms
+        if before // MINUTE_MS != now_ms // MINUTE_MS:
+            self._roll(now_ms)
+
+    def _roll(self, now_ms: int) -> None:
+        for market in self.core.markets.values():
+            market.roll(now_ms)
+
+    def _liquidate(self, market: Market) -> None:
+        for account in self.core.accounts.values():
+            if any(account.positions[key].size for key in account.positions if key[0] == market.symbol):
+                liquidation.check(self.core, account)
+                conditional.run(self.core, market)
+
+    def load_history(self, symbol: str, interval_min: int, bars: Iterable[HistoryBar]) -> None:
+        """Bars before the start, oldest first, so that klines and 24 h figures have a past. Once, before any event."""
+        market = self.core.markets[symbol]
+        if str(interval_min) not in INTERVALS:
+            raise ValueError(f"no kline interval of {interval_min} minutes")
+        loaded = list(bars)
+        if not loaded:
+            return
+        market.bars.load(
+            interval_min,
+            [
+                (
+                    bar.start_ms,
+                    *(market.ticks(price) for price in (bar.open, bar.high, bar.low, bar.close)),
+                    market.steps(bar.volume),
+                    int(bar.turnover / market.unit),
+                )
+                for bar in loaded
+            ],
+        )
+        for series in (market.mark_bars, market.index_bars):
+            series.load(
+                interval_min,
+                [
+                    (bar.start_ms, *(int(price / FINE) for price in (bar.open, bar.high, bar.low, bar.close)), 0, 0)
+                    for bar in loaded
+                ],
+            )
+        market.last = market.ticks(loaded[-1].close)
+        ends = {bar_end("5", bar.start_ms - bar.start_ms % (5 * MINUTE_MS)) for bar in loaded}
+        market.interest_rows = [(end, market.open_interest) for end in sorted(ends) if end <= self.core.start_ms]
+
+    def load_fundings(self, symbol: str, rates: Iterable[tuple[int, Decimal]]) -> None:
+        """Past settlements (ms, rate), oldest first."""
+        self.core.markets[symbol].fundings = list(rates)
 
     # -- trade ------------------------------------------------------------------------------------------------
-    def create_order(self, params: Params, account: str = MAIN) -> Row: ...
-    def amend_order(self, params: Params, account: str = MAIN) -> Row: ...
-    def cancel_order(self, params: Params, account: str = MAIN) -> Row: ...
-    def cancel_all(self, params: Params, account: str = MAIN) -> Row: ...
-    def create_batch(self, params: Params, account: str = MAIN) -> tuple[Row, Row]: ...
-    def amend_batch(self, params: Params, account: str = MAIN) -> tuple[Row, Row]: ...
-    def cancel_batch(self, params: Params, account: str = MAIN) -> tuple[Row, Row]: ...
-    def pre_check(self, params: Params, account: str = MAIN) -> Row: ...
-    def realtime_orders(self, params: Params, account: str = MAIN) -> Row: ...
-    def order_history(self, params: Params, account: str = MAIN) -> Row: ...
-    def execution_list(self, params: Params, account: str = MAIN) -> Row: ...
+    def create_order(self, params: Params, account: str = MAIN) -> Row:
+        return self._told(desk.ids(placing.create(self.core, self.core.account(account), params)))
+
+    def amend_order(self, params: Params, account: str = MAIN) -> Row:
+        return self._told(desk.ids(placing.amend(self.core, self.core.account(account), params)))
+
+    def cancel_order(self, params: Params, account: str = MAIN) -> Row:
+        return self._told(desk.ids(placing.cancel(self.core, self.core.account(account), params)))
+
+    def cancel_all(self, params: Params, account: str = MAIN) -> Row:
+        return self._told(desk.cancel_all(self.core, self.core.account(account), params))
+
+    def create_batch(self, params: Params, account: str = MAIN) -> tuple[Row, Row]:
+        return desk.batch(self.core, self.core.account(account), params, placing.create, with_time=True)
+
+    def amend_batch(self, params: Params, account: str = MAIN) -> tuple[Row, Row]:
+        return desk.batch(self.core, self.core.account(account), params, desk.amend_active, with_time=False)
+
+    def cancel_batch(self, params: Params, account: str = MAIN) -> tuple[Row, Row]:
+        return desk.batch(self.core, self.core.account(account), params, placing.cancel, with_time=False)
+
+    def pre_check(self, params: Params, account: str = MAIN) -> Row:
+        return desk.pre_check(self.core, self.core.account(account), params)
+
+    def realtime_orders(self, params: Params, account: str = MAIN) -> Row:
+        return account_reads.realtime_orders(self.core, self.core.account(account), params)
+
+    def order_history(self, params: Params, account: str = MAIN) -> Row:
+        return account_reads.order_history(self.core, self.core.account(account), params)
+
+    def execution_list(self, params: Params, account: str = MAIN) -> Row:
+        return account_reads.execution_list(self.core, self.core.account(account), params)
 
     # -- position ---------------------------------------------------------------------------------------------
-    def position_list(self, params: Params, account: str = MAIN) -> Row: ...
-    def symbol_info(self, params: Params, account: str = MAIN) -> Row: ...
-    def set_leverage(self, params: Params, account: str = MAIN) -> Row: ...
-    def switch_mode(self, params: Params, account: str = MAIN) -> Row: ...
-    def trading_stop(self, params: Params, account: str = MAIN) -> Row: ...
-    def add_margin(self, params: Params, account: str = MAIN) -> Row: ...
-    def set_auto_add_margin(self, params: Params, account: str = MAIN) -> Row: ...
-    def closed_pnl(self, params: Params, account: str = MAIN) -> Row: ...
+    def position_list(self, params: Params, account: str = MAIN) -> Row:
+        return account_reads.position_list(self.core, self.core.account(account), params)
+
+    def symbol_info(self, params: Params, account: str = MAIN) -> Row:
+        return account_reads.symbol_info(self.core, self.core.account(account), params)
+
+    def set_leverage(self, params: Params, account: str = MAIN) -> Row:
+        settings.set_leverage(self.core, self.core.account(account), params)
+        return self._told({})
+
+    def switch_mode(self, params: Params, account: str = MAIN) -> Row:
+        settings.switch_mode(self.core, self.core.account(account), params)
+        return self._told({})
+
+    def trading_stop(self, params: Params, account: str = MAIN) -> Row:
+        settings.trading_stop(self.core, self.core.account(account), params)
+        return self._told({})
+
+    def add_margin(self, params: Params, account: str = MAIN) -> Row:
+        holder = self.core.account(account)
+        settings.add_margin(self.core, holder, params)
+        self._told({})
+        rows = account_reads.position_list(self.core, holder, params)["list"]
+        assert isinstance(rows, list)
+        return rows[0] | {"category": "linear"}
+
+    def set_auto_add_margin(self, params: Params, account: str = MAIN) -> Row:
+        settings.set_auto_add_margin(self.core, self.core.account(account), params)
+        return self._told({})
+
+    def closed_pnl(self, params: Params, account: str = MAIN) -> Row:
+        return account_reads.closed_pnl(self.core, self.core.account(account), params)
 
     # -- account ----------------------------------------------------------------------------------------------
-    def wallet_balance(self, params: Params, account: str = MAIN) -> Row: ...
-    def account_info(self, params: Params, account: str = MAIN) -> Row: ...
-    def user_setting_config(self, params: Params, account: str = MAIN) -> Row: ...
-    def fee_rate(self, params: Params, account: str = MAIN) -> Row: ...
-    def transaction_log(self, params: Params, account: str = MAIN) -> Row: ...
-    def set_margin_mode(self, params: Params, account: str = MAIN) -> Row: ...
-    def query_api(self, params: Params, account: str = MAIN) -> Row: ...
-    def coin_info(self, params: Params, account: str = MAIN) -> Row: ...
-    def set_dcp(self, params: Params, account: str = MAIN) -> Row: ...
-    def query_dcp(self, params: Params, account: str = MAIN) -> Row: ...
-    def fire_dcp(self, account: str = MAIN) -> int: ...
+    def wallet_balance(self, params: Params, account: str = MAIN) -> Row:
+        return account_reads.wallet_balance(self.core, self.core.account(account), params)
+
+    def account_info(self, params: Params, account: str = MAIN) -> Row:
+        return account_reads.account_info(self.core.account(account))
+
+    def user_setting_config(self, params: Params, account: str = MAIN) -> Row:
+        lpa = self.core.config.lpa_perp
+        return {"lpaSpot": False, "lpaPerp": lpa, "deltaEnable": False, "smsef": False, "fmsef": False}
+
+    def fee_rate(self, params: Params, account: str = MAIN) -> Row:
+        return account_reads.fee_rate(self.core, self.core.account(account), params)
+
+    def transaction_log(self, params: Params, account: str = MAIN) -> Row:
+        return account_reads.transaction_log(self.core, self.core.account(account), params)
+
+    def set_margin_mode(self, params: Params, account: str = MAIN) -> Row:
+        return self._told({"reasons": settings.set_margin_mode(self.core.account(account), params)})
+
+    def query_api(self, params: Params, account: str = MAIN) -> Row:
+        return account_reads.query_api(self.core, self.core.account(account))
+
+    def coin_info(self, params: Params, account: str = MAIN) -> Row:
+        """/v5/asset/coin/query-info, as far as a client that loads currencies needs it."""
+        wanted = read.text(params, "coin")
+        coins = ["USDT", *(market.spec.base_coin for market in self.core.markets.values())]
+        return {"rows": [account_reads.coin_row(coin) for coin in coins if not wanted or coin == wanted]}
+
+    def set_dcp(self, params: Params, account: str = MAIN) -> Row:
+        seconds = read.integer(params, "timeWindow")
+        if seconds is None or not 3 <= seconds <= 300:
+            raise bad_parameter("timeWindow invalid")
+        self.core.account(account).dcp_window_s = seconds
+        return {}
+
+    def query_dcp(self, params: Params, account: str = MAIN) -> Row:
+        seconds = self.core.account(account).dcp_window_s
+        status = "ON" if seconds else "OFF"
+        return {"dcpInfos": [{"product": "DERIVATIVES", "dcpStatus": status, "timeWindow": str(seconds or 10)}]}
+
+    def fire_dcp(self, account: str = MAIN) -> int:
+        """Cancels everything open with CancelByDCP; the wire decides when."""
+        count = desk.cancel_for_dcp(self.core, self.core.account(account))
+        telling.flush(self.core)
+        return count
 
     # -- market -----------------------------------------------------------------------------------------------
-    def time(self, params: Params) -> Row: ...
-    def kline(self, params: Params) -> Row: ...
-    def mark_price_kline(self, params: Params) -> Row: ...
-    def index_price_kline(self, params: Params) -> Row: ...
-    def premium_index_price_kline(self, params: Params) -> Row: ...
-    def instruments_info(self, params: Params) -> Row: ...
-    def orderbook(self, params: Params) -> Row: ...
-    def tickers(self, params: Params) -> Row: ...
-    def recent_trade(self, params: Params) -> Row: ...
-    def funding_history(self, params: Params) -> Row: ...
-    def open_interest(self, params: Params) -> Row: ...
-    def risk_limit(self, params: Params) -> Row: ...
-    def price_limit(self, params: Params) -> Row: ...
-    def account_ratio(self, params: Params) -> Row: ...
+    def time(self, params: Params) -> Row:
+        now = self.core.now_ms
+        return {"timeSecond": str(now // 1000), "timeNano": str(now * 1_000_000)}
+
+    def kline(self, params: Params) -> Row:
+        return market_reads.kline(self.core, params)
+
+    def mark_price_kline(self, params: Params) -> Row:
+        return market_reads.reference_kline(self.core, params, "mark")
+
+    def index_price_kline(self, params: Params) -> Row:
+        return market_reads.reference_kline(self.core, params, "index")
+
+    def premium_index_price_kline(self, params: Params) -> Row:
+        return market_reads.reference_kline(self.core, params, "premium")
+
+    def instruments_info(self, params: Params) -> Row:
+        return market_reads.instruments_info(self.core, params)
+
+    def orderbook(self, params: Params) -> Row:
+        return market_reads.orderbook(self.core, params)
+
+    def tickers(self, params: Params) -> Row:
+        return market_reads.tickers(self.core, params)
+
+    def recent_trade(self, params: Params) -> Row:
+        return market_reads.recent_trade(self.core, params)
+
+    def funding_history(self, params: Params) -> Row:
+        return market_reads.funding_history(self.core, params)
+
+    def open_interest(self, params: Params) -> Row:
+        return market_reads.open_interest(self.core, params)
+
+    def risk_limit(self, params: Params) -> Row:
+        return market_reads.risk_limit(self.core, params)
+
+    def price_limit(self, params: Params) -> Row:
+        return market_reads.price_limit(self.core, params)
+
+    def account_ratio(self, params: Params) -> Row:
+        return market_reads.account_ratio(self.core, params)
 
     # -- what the sockets read --------------------------------------------------------------------------------
-    def drain_private(self, account: str = MAIN) -> list[PrivateEvent]: ...
+    def drain_private(self, account: str = MAIN) -> list[PrivateEvent]:
+        holder = self.core.account(account)
+        events, holder.outbox = holder.outbox, []
+        return events
+
     def drain_trades(self) -> list[Row]:
         """WS publicTrade items {T,s,S,v,p,L,i,BT,RPI,seq} since the last call, oldest first."""
-        ...
+        trades, self.core.trades = self.core.trades, []
+        return [market_reads.trade_item(market, item) for market, item in trades]
 
-    def drain_rollovers(self) -> list[Rollover]: ...
+    def drain_rollovers(self) -> list[Rollover]:
+        """Bars that closed since the last call, every symbol and interval."""
+        found: list[Rollover] = []
+        for market in self.core.markets.values():
+            closed, market.rollovers = market.rollovers, []
+            for interval, bar in closed:
+                start = bar_end(interval, bar[0])
+                fresh = (start, bar[4], bar[4], bar[4], bar[4], 0, 0)
+                items = (
+                    market_reads.kline_item(market, interval, bar, True, self.core.now_ms),
+                    market_reads.kline_item(market, interval, fresh, False, self.core.now_ms),
+                )
+                found.append(Rollover(market.symbol, interval, items))
+        return found
+
     def drain_liquidations(self) -> list[Row]:
         """allLiquidation items {T,s,S,v,p}."""
-        ...
+        items, self.core.liquidations = self.core.liquidations, []
+        return items
 
-    def book(self, symbol: str, depth: int) -> BookView: ...
-    def book_version(self, symbol: str) -> int: ...
+    def book(self, symbol: str, depth: int) -> BookView:
+        market = self.core.markets[symbol]
+        book = market.book
+        return BookView(
+            symbol,
+            tuple(market_reads.feed_levels(market, book.bids.levels(depth))),
+            tuple(market_reads.feed_levels(market, book.asks.levels(depth))),
+            book.version,
+            market.seq,
+            book.changed_ms or self.core.now_ms,
+        )
+
+    def book_version(self, symbol: str) -> int:
+        return self.core.markets[symbol].book.version
+
     def ticker(self, symbol: str) -> Row:
-        """The full row of tickers (REST and WS snapshot fields); the wire makes the delta."""
-        ...
+        """The 27 fields of a tickers snapshot; the wire makes the delta."""
+        return market_reads.ticker(self.core, self.core.markets[symbol])
 
     def kline_item(self, symbol: str, interval: str) -> Row | None:
-        """The open bar as a WS kline item; None before the symbol's first trade."""
-        ...
+        """The open bar as a WS kline item; None before the symbol has any price."""
+        market = self.core.markets[symbol]
+        bar = market.bars.current(interval)
+        return None if bar is None else market_reads.kline_item(market, interval, bar, False, self.core.now_ms)
+
+    def price_band(self, symbol: str) -> Row:
+        """The priceLimit topic's data {symbol, buyLmt, sellLmt}."""
+        market = self.core.markets[symbol]
+        low, high = market.band()
+        return {"symbol": symbol, "buyLmt": market.price_text(high), "sellLmt": market.price_text(low)}
 
     # -- the truth, and acts of others ------------------------------------------------------------------------
     def state(self, account: str = MAIN) -> Row:
         """For /sim/state: clock, orders (open, closed), executions, positions, wallet, counters."""
-        ...
+        core, holder = self.core, self.core.account(account)
+        wallet = account_reads.wallet_balance(core, holder, {"accountType": "UNIFIED"})["list"]
+        assert isinstance(wallet, list)
+        orders = holder.history
+        return {
+            "clock": core.now_ms,
+            "orders": {
+                "open": [order_rest(order) for order in orders if order.is_open],
+                "closed": [order_rest(order) for order in orders if not order.is_open],
+            },
+            "executions": [execution_rest(item) for item in holder.executions],
+            "positions": account_reads.position_truth(holder),
+            "wallet": wallet[0],
+            "counters": dict(sorted(core.counters.items())),
+        }
 
     def price_jump(self, symbol: str, ratio: Decimal) -> None:
-        """Moves book, last, mark and index by the ratio (Decimal("-0.05") = down 5 %) at once."""
-        ...
+        """Moves book, last, mark and index by the ratio (Decimal("-0.05") = down 5 %) at once, and for good: what
+        the source says later is moved by it too."""
+        core, market = self.core, self._market(symbol)
+        if ratio <= -1:
+            raise ValueError(f"a price cannot fall by {ratio}")
+        move = 1 + ratio
+        book = market.book
+        bids = tuple((market.price(price), market.qty(size)) for price, size in book.bids.outside.items())
+        asks = tuple((market.price(price), market.qty(size)) for price, size in book.asks.outside.items())
+        whole, market.factor = market.factor * move, move
+        matching.set_outside(core, market, BookTarget(symbol, core.now_ms, bids, asks))
+        market.factor = whole
+        core.print_trade(market, max(1, market.ticks(market.last_price * move)), 1, 1 if ratio > 0 else -1)
+        grain = Decimal(1).scaleb(-market.spec.price_scale)
+        market.set_reference(core.now_ms, (market.mark * move).quantize(grain), (market.index * move).quantize(grain))
+        core.counters["price_jumps"] += 1
+        conditional.run(core, market)
+        self._liquidate(market)
+        telling.flush(core)
 
     def foreign_order(self, params: Params, account: str = MAIN) -> Row:
         """An order somebody else placed on this account (web, phone): as create_order."""
-        ...
+        self.core.counters["foreign_orders"] += 1
+        return self.create_order(params, account)
 
     def foreign_position(self, symbol: str, side: Side, quantity: Decimal, account: str = MAIN) -> None:
-        """A position somebody else opened on this account: a market order, forced through the outside at mark."""
-        ...
+        """A position somebody else opened on this account: a market order that fills at the mark."""
+        self.core.counters["foreign_positions"] += 1
+        self._market(symbol)
+        desk.foreign_position(self.core, self.core.account(account), symbol, side, quantity)
+        telling.flush(self.core)
 
     def restart(self) -> None:
         """Exchange restart: the cache of closed orders that order/realtime shows is wiped; everything else stays."""
-        ...
+        for account in self.core.accounts.values():
+            account.closed_cache.clear()
+
+    def account(self, name: str = MAIN) -> Account:
+        """The account itself, for tests."""
+        return self.core.account(name)
+
+    # -- inside -----------------------------------------------------------------------------------------------
+    def _market(self, symbol: str) -> Market:
+        market = self.core.markets.get(symbol)
+        if market is None:
+            raise Refusal(10001, "params error: symbol invalid")
+        return market
+
+    def _told(self, answer: Row) -> Row:
+        telling.flush(self.core)
+        return answer

@@ -1,0 +1,169 @@
+"""One trading account: settings, orders, positions, money, and what it has to tell its owner."""
+
+from collections import deque
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from avigrid.exchange.simulator.market import Market
+from avigrid.exchange.simulator.orders import Order
+from avigrid.exchange.simulator.positions import Position
+from avigrid.exchange.simulator.specs import Fees
+
+ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """One booked execution; `fee` > 0 was paid. `number` is its place in the venue's history."""
+
+    number: int
+    order: Order | None
+    market: Market
+    exec_id: str
+    order_id: str
+    side: int
+    price: Decimal
+    qty: Decimal
+    value: Decimal
+    fee: Decimal
+    fee_rate: Decimal
+    kind: str
+    is_maker: bool
+    time_ms: int
+    leaves: Decimal
+    closed: Decimal
+    pnl: Decimal
+    mark: Decimal
+    index: Decimal
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """One row of the transaction log: change = cash_flow + funding - fee."""
+
+    number: int
+    row_id: str
+    symbol: str
+    kind: str
+    sub_kind: str
+    side: str
+    time_ms: int
+    qty: Decimal
+    size: Decimal
+    price: Decimal
+    fee: Decimal
+    fee_rate: Decimal
+    funding: Decimal
+    cash_flow: Decimal
+    change: Decimal
+    balance: Decimal
+    trade_id: str
+    order_id: str
+    link_id: str
+
+
+@dataclass(slots=True, eq=False)
+class ClosedPnl:
+    """Everything one closing order closed."""
+
+    number: int
+    order: Order
+    leverage: Decimal
+    created_ms: int
+    closed: int = 0
+    entry_value: Decimal = ZERO
+    exit_value: Decimal = ZERO
+    pnl: Decimal = ZERO
+    open_fee: Decimal = ZERO
+    close_fee: Decimal = ZERO
+    fills: int = 0
+    updated_ms: int = 0
+    kind: str = "Trade"
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateEvent:
+    """One frame of a private topic. topic: order | execution | position | wallet; rows are Bybit's WS rows."""
+
+    topic: str
+    symbol: str
+    time_ms: int
+    seq: int
+    rows: tuple[dict[str, object], ...]
+
+
+@dataclass(slots=True, eq=False)
+class Account:
+    name: str
+    uid: int
+    balance: Decimal
+    fees: Fees
+    default_leverage: Decimal
+    default_hedge: bool
+    isolated: bool
+    opened_ms: int
+    start_balance: Decimal = ZERO
+    realised: Decimal = ZERO
+    hedge: dict[str, bool] = field(default_factory=dict)
+    leverage: dict[str, tuple[Decimal, Decimal]] = field(default_factory=dict)
+    """(buy, sell) per symbol; equal except for isolated hedge mode."""
+    positions: dict[tuple[str, int], Position] = field(default_factory=dict)
+    orders: dict[str, Order] = field(default_factory=dict)
+    by_link: dict[str, Order] = field(default_factory=dict)
+    open_orders: dict[str, dict[str, Order]] = field(default_factory=dict)
+    """symbol -> order id -> order, in order of creation; resting and untriggered."""
+    history: list[Order] = field(default_factory=list)
+    """Every order ever, by creation."""
+    closed_cache: deque[Order] = field(default_factory=lambda: deque(maxlen=500))
+    executions: list[Execution] = field(default_factory=list)
+    ledger: list[LedgerEntry] = field(default_factory=list)
+    closed_pnl: dict[str, ClosedPnl] = field(default_factory=dict)
+    outbox: list[PrivateEvent] = field(default_factory=list)
+    order_margin: dict[str, tuple[Decimal, int]] = field(default_factory=dict)
+    """Per symbol: cached margin held by resting orders; absent = recompute."""
+    dcp_window_s: int = 0
+    is_wallet_dirty: bool = False
+    told_order_im: Decimal = ZERO
+    """Order margin in the last wallet frame."""
+    dirty_symbols: dict[str, None] = field(default_factory=dict)
+    """Symbols whose position frame is due, in order."""
+
+    def is_hedge(self, symbol: str) -> bool:
+        return self.hedge.get(symbol, self.default_hedge)
+
+    def leverages(self, market: Market) -> tuple[Decimal, Decimal]:
+        found = self.leverage.get(market.symbol)
+        if found is None:
+            leverage = min(self.default_leverage, market.spec.max_leverage)
+            found = self.leverage[market.symbol] = (leverage, leverage)
+        return found
+
+    def leverage_of(self, market: Market, direction: int) -> Decimal:
+        buy, sell = self.leverages(market)
+        return buy if direction > 0 else sell
+
+    def position(self, market: Market, idx: int) -> Position:
+        key = (market.symbol, idx)
+        found = self.positions.get(key)
+        if found is None:
+            found = self.positions[key] = Position(market, idx)
+        return found
+
+    def positions_of(self, market: Market) -> list[Position]:
+        indexes = (1, 2) if self.is_hedge(market.symbol) else (0,)
+        return [self.position(market, idx) for idx in indexes]
+
+    def live_positions(self) -> list[Position]:
+        return [position for position in self.positions.values() if position.size]
+
+    def opens(self, symbol: str) -> dict[str, Order]:
+        found = self.open_orders.get(symbol)
+        if found is None:
+            found = self.open_orders[symbol] = {}
+        return found
+
+    def touch(self, symbol: str) -> None:
+        """Orders, leverage or position of the symbol changed: margin is stale, a position frame is due."""
+        self.order_margin.pop(symbol, None)
+        self.dirty_symbols[symbol] = None

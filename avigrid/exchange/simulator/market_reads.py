@@ -1,0 +1,395 @@
+"""Answers about the market: klines, instruments, books, tickers, trades, funding, open interest, risk tiers, band."""
+
+from decimal import Decimal
+
+from avigrid.exchange.simulator import params as read
+from avigrid.exchange.simulator.core import Core
+from avigrid.exchange.simulator.klines import DAY_MS, INTERVALS, Bar, Bars, bar_end
+from avigrid.exchange.simulator.market import FINE, Market, Print
+from avigrid.exchange.simulator.orders import SIDE_TEXT
+from avigrid.exchange.simulator.params import Params
+from avigrid.exchange.simulator.refusals import Refusal, bad_parameter, unknown_symbol
+from avigrid.exchange.simulator.rows import Row
+from avigrid.exchange.simulator.specs import InstrumentSpec
+from avigrid.exchange.simulator.text import eight, plain
+
+_INTEREST_MS = {"5min": 300_000, "15min": 900_000, "30min": 1_800_000, "1h": 3_600_000, "4h": 14_400_000, "1d": DAY_MS}
+_PERIODS = tuple(_INTEREST_MS)
+
+
+def market_of(core: Core, params: Params, default: str = "") -> Market:
+    category = read.category(params, default)
+    market = core.markets.get(read.required(params, "symbol"))
+    if market is None or category != "linear":
+        raise unknown_symbol()
+    return market
+
+
+# -- bars -----------------------------------------------------------------------------------------------------
+def trade_bar(market: Market, bar: Bar) -> list[str]:
+    """[start, open, high, low, close, volume, turnover]."""
+    tick = market.tick
+    prices = [plain(value * tick) for value in bar[1:5]]
+    return [str(bar[0]), *prices, plain(bar[5] * market.step), plain(bar[6] * market.unit)]
+
+
+def kline(core: Core, params: Params) -> Row:
+    market = market_of(core, params, "linear")
+    interval, bars = _bars(params, market.bars)
+    return {
+        "symbol": market.symbol,
+        "category": "linear",
+        "list": [trade_bar(market, bar) for bar in _newest_first(params, interval, bars)],
+    }
+
+
+def reference_kline(core: Core, params: Params, which: str) -> Row:
+    """which: mark | index | premium; rows of five."""
+    market = market_of(core, params, "linear")
+    series = {"mark": market.mark_bars, "index": market.index_bars, "premium": market.premium_bars}[which]
+    interval, bars = _bars(params, series)
+    items = [
+        [str(bar[0]), *(plain(value * FINE) for value in bar[1:5])] for bar in _newest_first(params, interval, bars)
+    ]
+    return {"symbol": market.symbol, "category": "linear", "list": items}
+
+
+def _bars(params: Params, bars: Bars) -> tuple[str, Bars]:
+    interval = read.required(params, "interval")
+    if interval not in INTERVALS:
+        raise bad_parameter("interval invalid")
+    return interval, bars
+
+
+def _newest_first(params: Params, interval: str, bars: Bars) -> list[Bar]:
+    limit = read.limit(params, 1, 1000, 200)
+    start, end = read.integer(params, "start"), read.integer(params, "end")
+    if start is not None and end is not None and end < start:
+        raise bad_parameter("start is later than end")
+    if any(value is not None and not 0 <= value < 1 << 43 for value in (start, end)):
+        raise bad_parameter("start or end invalid")
+    return bars.select(interval, start, end, limit)[::-1]
+
+
+def kline_item(market: Market, interval: str, bar: Bar, confirm: bool, now_ms: int) -> Row:
+    tick = market.tick
+    return {
+        "start": bar[0],
+        "end": bar_end(interval, bar[0]) - 1,
+        "interval": interval,
+        "open": plain(bar[1] * tick),
+        "close": plain(bar[4] * tick),
+        "high": plain(bar[2] * tick),
+        "low": plain(bar[3] * tick),
+        "volume": plain(bar[5] * market.step),
+        "turnover": plain(bar[6] * market.unit),
+        "confirm": confirm,
+        "timestamp": now_ms,
+    }
+
+
+# -- instruments ----------------------------------------------------------------------------------------------
+def instrument_row(spec: InstrumentSpec) -> Row:
+    cap = f"{spec.funding_cap:f}"
+    return {
+        "symbol": spec.symbol,
+        "contractType": "LinearPerpetual",
+        "status": spec.status,
+        "baseCoin": spec.base_coin,
+        "quoteCoin": "USDT",
+        "launchTime": str(spec.launch_ms),
+        "deliveryTime": "0",
+        "deliveryFeeRate": "",
+        "priceScale": str(spec.price_scale),
+        "leverageFilter": {
+            "minLeverage": "1",
+            "maxLeverage": f"{spec.max_leverage:.2f}",
+            "leverageStep": "0.01",
+        },
+        "priceFilter": {
+            "minPrice": f"{spec.min_price:f}",
+            "maxPrice": f"{spec.max_price:f}",
+            "tickSize": f"{spec.tick_size:f}",
+        },
+        "lotSizeFilter": {
+            "maxOrderQty": f"{spec.max_limit_qty:f}",
+            "minOrderQty": f"{spec.min_qty:f}",
+            "qtyStep": f"{spec.qty_step:f}",
+            "postOnlyMaxOrderQty": f"{spec.max_limit_qty:f}",
+            "maxMktOrderQty": f"{spec.max_market_qty:f}",
+            "minNotionalValue": f"{spec.min_notional:f}",
+        },
+        "unifiedMarginTrade": True,
+        "fundingInterval": spec.funding_interval_min,
+        "settleCoin": "USDT",
+        "copyTrading": "both",
+        "upperFundingRate": cap,
+        "lowerFundingRate": f"-{cap}",
+        "isPreListing": False,
+        "preListingInfo": None,
+        "riskParameters": {
+            "priceLimitRatioX": f"{spec.limit_ratio_x:f}",
+            "priceLimitRatioY": f"{spec.limit_ratio_y:f}",
+        },
+        "displayName": "",
+        "symbolType": "",
+        "forbidUplWithdrawal": False,
+        "symbolId": spec.symbol_id,
+    }
+
+
+def instruments_info(core: Core, params: Params) -> Row:
+    category = read.category(params)
+    symbol, base = read.text(params, "symbol"), read.text(params, "baseCoin")
+    status, limit = read.text(params, "status", "Trading"), read.limit(params, 1, 1000, 500)
+    if category == "linear" and symbol and symbol not in core.markets:
+        raise unknown_symbol()
+    names = sorted(core.markets) if category == "linear" else []
+    found = [
+        spec
+        for spec in (core.markets[name].spec for name in names)
+        if (not symbol or spec.symbol == symbol) and (not base or spec.base_coin == base) and spec.status == status
+    ]
+    start = 0
+    cursor = read.text(params, "cursor")
+    if cursor:
+        start = sum(spec.symbol <= cursor.rpartition("=")[2] for spec in found)
+    shown = found[start : start + limit]
+    following = f"after={shown[-1].symbol}" if shown and start + limit < len(found) else ""
+    following = following.replace("=", "%3D")
+    return {"category": category, "list": [instrument_row(spec) for spec in shown], "nextPageCursor": following}
+
+
+def risk_limit(core: Core, params: Params) -> Row:
+    category = read.category(params)
+    symbol, cursor = read.text(params, "symbol"), read.text(params, "cursor")
+    if symbol and symbol not in core.markets:
+        raise unknown_symbol()
+    names = [symbol] if symbol else sorted(core.markets)
+    start = int(cursor) if cursor.isdigit() else 0
+    shown = names[start : start + 15] if category == "linear" else []
+    items: list[Row] = []
+    for name in shown:
+        spec = core.markets[name].spec
+        for place, tier in enumerate(spec.tiers):
+            items.append(
+                {
+                    "id": spec.symbol_id * 10 + place + 1,
+                    "symbol": name,
+                    "riskLimitValue": plain(tier.limit_usd),
+                    "maintenanceMargin": plain(tier.mmr),
+                    "initialMargin": plain(tier.imr.quantize(Decimal("0.0001"))),
+                    "isLowestRisk": 1 if place == 0 else 0,
+                    "maxLeverage": f"{tier.max_leverage:.2f}",
+                    "mmDeduction": plain(tier.mm_deduction_usd) if place else "",
+                }
+            )
+    following = str(start + 15) if start + 15 < len(names) and category == "linear" else ""
+    return {"category": category, "list": items, "nextPageCursor": following}
+
+
+def price_limit(core: Core, params: Params) -> Row:
+    market = market_of(core, params, "linear")
+    low, high = market.band()
+    return {
+        "symbol": market.symbol,
+        "buyLmt": market.price_text(high),
+        "sellLmt": market.price_text(low),
+        "ts": str(core.now_ms),
+    }
+
+
+# -- book, ticker, trades ---------------------------------------------------------------------------------------
+def feed_levels(market: Market, levels: list[tuple[int, int]]) -> list[tuple[str, str]]:
+    return [(market.feed_price(price), market.feed_qty(size)) for price, size in levels]
+
+
+def orderbook(core: Core, params: Params) -> Row:
+    market = market_of(core, params)
+    depth = read.limit(params, 1, 1000, 25)
+    book = market.book
+    return {
+        "s": market.symbol,
+        "b": [list(level) for level in feed_levels(market, book.bids.levels(depth))],
+        "a": [list(level) for level in feed_levels(market, book.asks.levels(depth))],
+        "ts": core.now_ms,
+        "u": book.version,
+        "seq": market.seq,
+        "cts": book.changed_ms or core.now_ms,
+    }
+
+
+def _day(market: Market, now_ms: int) -> tuple[int, int, int, int, int, int]:
+    """(high, low, volume, turnover, price 24 h ago, price 1 h ago) over five-minute bars and the open one."""
+    bars = market.bars.select("5", now_ms - DAY_MS, now_ms, 289)
+    if not bars:
+        last = market.last
+        return last, last, 0, 0, last, last
+    hour = next((bar for bar in bars if bar[0] > now_ms - 3_600_000), bars[-1])
+    return (
+        max(bar[2] for bar in bars),
+        min(bar[3] for bar in bars),
+        sum(bar[5] for bar in bars),
+        sum(bar[6] for bar in bars),
+        bars[0][1],
+        hour[1],
+    )
+
+
+def ticker(core: Core, market: Market) -> Row:
+    spec = market.spec
+    high, low, volume, turnover, day_ago, hour_ago = _day(market, core.now_ms)
+    change = Decimal(market.last - day_ago) / day_ago if day_ago else Decimal(0)
+    interest = market.open_interest * market.step
+    bid, ask = market.book.bids.levels(1), market.book.asks.levels(1)
+
+    def side(levels: list[tuple[int, int]]) -> tuple[str, str]:
+        return (market.feed_price(levels[0][0]), market.feed_qty(levels[0][1])) if levels else ("", "")
+
+    bid_price, bid_size = side(bid)
+    ask_price, ask_size = side(ask)
+    return {
+        "symbol": market.symbol,
+        "tickDirection": market.tick_direction,
+        "price24hPcnt": f"{change:.6f}",
+        "lastPrice": market.feed_price(market.last),
+        "prevPrice24h": market.feed_price(day_ago),
+        "highPrice24h": market.feed_price(high),
+        "lowPrice24h": market.feed_price(low),
+        "prevPrice1h": market.feed_price(hour_ago),
+        "markPrice": market.reference_text(market.mark),
+        "indexPrice": market.reference_text(market.index),
+        "openInterest": plain(interest),
+        "openInterestValue": f"{interest * market.mark:.2f}",
+        "turnover24h": f"{turnover * market.unit:.4f}",
+        "volume24h": f"{volume * market.step:.4f}",
+        "fundingIntervalHour": str(spec.funding_interval_min // 60),
+        "fundingCap": plain(spec.funding_cap),
+        "singleOpenInterest": plain(interest / 2),
+        "singleOpenInterestValue": f"{interest * market.mark / 2:.2f}",
+        "nextFundingTime": str(market.next_funding_ms),
+        "fundingRate": eight(market.funding_rate),
+        "bid1Price": bid_price,
+        "bid1Size": bid_size,
+        "ask1Price": ask_price,
+        "ask1Size": ask_size,
+        "preOpenPrice": "",
+        "preQty": "",
+        "curPreListingPhase": "",
+    }
+
+
+_REST_ONLY = ("predictedDeliveryPrice", "basisRate", "basis", "basisRateYear", "deliveryFeeRate")
+
+
+def tickers(core: Core, params: Params) -> Row:
+    category = read.category(params)
+    symbol, base = read.text(params, "symbol"), read.text(params, "baseCoin")
+    if category != "linear":
+        if symbol:
+            raise unknown_symbol()
+        return {"category": category, "list": []}
+    if symbol and symbol not in core.markets:
+        raise unknown_symbol()
+    items: list[Row] = []
+    for name in [symbol] if symbol else sorted(core.markets):
+        market = core.markets[name]
+        if base and market.spec.base_coin != base:
+            continue
+        row = ticker(core, market)
+        del row["tickDirection"]
+        items.append(row | dict.fromkeys(_REST_ONLY, "") | {"deliveryTime": "0"})
+    return {"category": category, "list": items}
+
+
+def trade_item(market: Market, item: Print) -> Row:
+    """As the publicTrade topic prints it."""
+    return {
+        "T": item.time_ms,
+        "s": market.symbol,
+        "S": SIDE_TEXT[item.side],
+        "v": market.feed_qty(item.qty),
+        "p": market.feed_price(item.price),
+        "L": item.tick_direction,
+        "i": item.trade_id,
+        "BT": False,
+        "RPI": False,
+        "seq": item.seq,
+    }
+
+
+def recent_trade(core: Core, params: Params) -> Row:
+    market = market_of(core, params)
+    limit = read.limit(params, 1, 1000, 500)
+    newest = list(market.prints)[::-1][:limit]
+    items: list[Row] = [
+        {
+            "execId": item.trade_id,
+            "symbol": market.symbol,
+            "price": market.feed_price(item.price),
+            "size": market.feed_qty(item.qty),
+            "side": SIDE_TEXT[item.side],
+            "time": str(item.time_ms),
+            "isBlockTrade": False,
+            "isRPITrade": False,
+            "seq": str(item.seq),
+        }
+        for item in newest
+    ]
+    return {"category": "linear", "list": items}
+
+
+# -- funding, interest ------------------------------------------------------------------------------------------
+def funding_history(core: Core, params: Params) -> Row:
+    market = market_of(core, params)
+    limit = read.limit(params, 1, 200, 200)
+    start, end = read.integer(params, "startTime"), read.integer(params, "endTime")
+    if start is not None and end is None:
+        raise bad_parameter("endTime is required with startTime")
+    chosen = [
+        (ms, rate)
+        for ms, rate in reversed(market.fundings)
+        if (start is None or ms >= start) and (end is None or ms <= end)
+    ][:limit]
+    return {
+        "category": "linear",
+        "list": [
+            {"symbol": market.symbol, "fundingRate": eight(rate), "fundingRateTimestamp": str(ms)}
+            for ms, rate in chosen
+        ],
+    }
+
+
+def open_interest(core: Core, params: Params) -> Row:
+    market = market_of(core, params)
+    length = _INTEREST_MS.get(read.required(params, "intervalTime"))
+    if length is None:
+        raise bad_parameter("intervalTime invalid")
+    limit = read.limit(params, 1, 200, 50)
+    start, end = read.integer(params, "startTime"), read.integer(params, "endTime")
+    cursor = read.text(params, "cursor")
+    if cursor.isdigit():
+        end = int(cursor) - 1
+    chosen = [
+        row
+        for row in reversed(market.interest_rows)
+        if row[0] % length == 0 and (start is None or row[0] >= start) and (end is None or row[0] <= end)
+    ]
+    shown = chosen[:limit]
+    items = [
+        {
+            "openInterest": plain(steps * market.step),
+            "singleOpenInterest": plain(steps * market.step / 2),
+            "timestamp": str(ms),
+        }
+        for ms, steps in shown
+    ]
+    following = str(shown[-1][0]) if len(chosen) > limit else ""
+    return {"symbol": market.symbol, "category": "linear", "list": items, "nextPageCursor": following}
+
+
+def account_ratio(core: Core, params: Params) -> Row:
+    market_of(core, params)
+    if read.required(params, "period") not in _PERIODS:
+        raise Refusal(10001, "params error: period invalid")
+    return {"list": [], "nextPageCursor": ""}

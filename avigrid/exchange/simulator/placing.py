@@ -1,0 +1,393 @@
+"""Creates, amends and cancels orders from Bybit's parameters."""
+
+import re
+from decimal import Decimal
+
+from avigrid.exchange.simulator import checks, conditional, reducing
+from avigrid.exchange.simulator import params as read
+from avigrid.exchange.simulator.account import Account
+from avigrid.exchange.simulator.core import Core
+from avigrid.exchange.simulator.market import Market
+from avigrid.exchange.simulator.matching import submit
+from avigrid.exchange.simulator.orders import BUY, SELL, ExitTerms, Order
+from avigrid.exchange.simulator.params import Params
+from avigrid.exchange.simulator.refusals import (
+    Refusal,
+    bad_parameter,
+    duplicate_link_id,
+    mode_mismatch,
+    order_not_found,
+    unknown_symbol,
+)
+
+ZERO = Decimal(0)
+_LINK_ID = re.compile(r"[A-Za-z0-9_-]{1,36}")
+_TIFS = ("GTC", "IOC", "FOK", "PostOnly", "RPI")
+_SMP = ("None", "CancelMaker", "CancelTaker", "CancelBoth")
+
+
+def market_of(core: Core, params: Params) -> Market:
+    category = read.category(params)
+    symbol = read.required(params, "symbol")
+    market = core.markets.get(symbol)
+    if market is None or category != "linear":
+        raise unknown_symbol()
+    return market
+
+
+# -- create ---------------------------------------------------------------------------------------------------
+def create(core: Core, account: Account, params: Params, create_type: str = "CreateByUser") -> Order:
+    order = build(core, account, params)
+    order.create_type = create_type
+    market = order.market
+    account.orders[order.order_id] = order
+    account.history.append(order)
+    if order.link_id:
+        account.by_link[order.link_id] = order
+    account.opens(market.symbol)[order.order_id] = order
+    account.touch(market.symbol)
+    core.counters["orders_created"] += 1
+    core.tell(order)
+    if order.trigger_price is not None:
+        market.untriggered.append(order)
+    else:
+        submit(core, order)
+    conditional.run(core, market)
+    return order
+
+
+def build(core: Core, account: Account, params: Params) -> Order:
+    """A checked order that touches nothing yet; raises the refusal Bybit would give."""
+    market = market_of(core, params)
+    side = {"Buy": BUY, "Sell": SELL}.get(read.required(params, "side"))
+    if side is None:
+        raise bad_parameter("side invalid")
+    order_type = read.required(params, "orderType")
+    if order_type not in ("Limit", "Market"):
+        raise bad_parameter("orderType invalid")
+    is_market = order_type == "Market"
+    tif = "IOC" if is_market else read.choice(params, "timeInForce", _TIFS, "GTC")
+    link_id = read.text(params, "orderLinkId")
+    if link_id and not _LINK_ID.fullmatch(link_id):
+        raise bad_parameter("orderLinkId invalid")
+    idx = position_idx(account, market, params)
+    reduce_only, close_on_trigger = read.boolean(params, "reduceOnly"), read.boolean(params, "closeOnTrigger")
+    closing_side = idx != 0 and (side == BUY) != (idx == 1)
+    checks.check_tradable(market)
+    trigger, direction, trigger_by = _trigger(market, params)
+    exits = exit_terms(market, params)
+    if not exits.is_empty and (reduce_only or closing_side):
+        raise bad_parameter("reduceOnly order cannot carry take profit or stop loss")
+    order = Order(
+        account=account,
+        market=market,
+        order_id=core.ids.uuid(),
+        link_id=link_id,
+        side=side,
+        order_type=order_type,
+        price=0,
+        qty=0,
+        tif="PostOnly" if tif == "RPI" else tif,
+        position_idx=idx,
+        reduce_only=reduce_only,
+        close_on_trigger=close_on_trigger,
+        closes_only=reduce_only or close_on_trigger or closing_side,
+        created_ms=core.now_ms,
+        updated_ms=core.now_ms,
+        status="Untriggered" if trigger is not None else "New",
+        stop_order_type="Stop" if trigger is not None else "",
+        trigger_price=trigger,
+        trigger_direction=direction,
+        trigger_by=trigger_by,
+        exits=exits,
+        smp=read.choice(params, "smpType", _SMP, "None"),
+        last_on_created=market.last_price,
+    )
+    _size_and_price(core, order, params)
+    if link_id and link_id in account.by_link:
+        raise duplicate_link_id()
+    _check_counts(core, account, order)
+    if not exits.is_empty:
+        base = trigger or (market.last_price if is_market else order.price * market.tick)
+        checks.check_exit_side(side, exits, base, "LastPrice" if is_market else "OrderPrice")
+    if trigger is None:
+        checks.check_tier(account, order)
+        checks.check_margin(account, _as_priced(order))
+    order.number = core.next_order_number()
+    return order
+
+
+def _as_priced(order: Order) -> Order:
+    """For the margin check a market order counts at the price it can expect, not at its protection."""
+    if order.order_type != "Market":
+        return order
+    best = order.market.book.against(order.side).best() or order.market.last
+    probe = Order(
+        account=order.account,
+        market=order.market,
+        order_id="",
+        link_id="",
+        side=order.side,
+        order_type="Market",
+        price=best,
+        qty=order.qty,
+        tif="IOC",
+        position_idx=order.position_idx,
+        closes_only=order.closes_only,
+        leaves=order.leaves,
+    )
+    probe.number = 1 << 60
+    return probe
+
+
+def position_idx(account: Account, market: Market, params: Params) -> int:
+    idx = read.integer(params, "positionIdx")
+    hedge = account.is_hedge(market.symbol)
+    if idx is None:
+        idx = 0
+    if idx not in ((1, 2) if hedge else (0,)):
+        raise mode_mismatch()
+    return idx
+
+
+def _trigger(market: Market, params: Params) -> tuple[Decimal | None, int, str]:
+    trigger = read.number(params, "triggerPrice")
+    if trigger is None or trigger == 0:
+        return None, 0, ""
+    checks.check_price(market, trigger, "triggerPrice")
+    by = read.choice(params, "triggerBy", checks.TRIGGERS, "LastPrice")
+    direction = read.integer(params, "triggerDirection")
+    if direction not in (1, 2):
+        raise bad_parameter("triggerDirection invalid")
+    checks.check_trigger_side(market, trigger, direction, by)
+    return trigger, direction, by
+
+
+def _exit_price(market: Market, params: Params, name: str) -> Decimal | None:
+    price = read.number(params, name)
+    if price is None or price == 0:
+        return None
+    return checks.check_price(market, price, name)
+
+
+def exit_terms(market: Market, params: Params) -> ExitTerms:
+    terms = ExitTerms(
+        take_profit=_exit_price(market, params, "takeProfit"),
+        stop_loss=_exit_price(market, params, "stopLoss"),
+        tp_limit=_exit_price(market, params, "tpLimitPrice"),
+        sl_limit=_exit_price(market, params, "slLimitPrice"),
+        tp_type=read.choice(params, "tpOrderType", ("Market", "Limit"), "Market"),
+        sl_type=read.choice(params, "slOrderType", ("Market", "Limit"), "Market"),
+    )
+    mode = read.choice(params, "tpslMode", ("Full", "Partial"))
+    if terms.is_empty:
+        return ExitTerms()
+    terms.mode = mode or "Full"
+    if terms.mode == "Full" and ("Limit" in (terms.tp_type, terms.sl_type) or terms.tp_limit or terms.sl_limit):
+        raise Refusal(110057, "Limit TP/SL needs tpslMode Partial")
+    if (terms.tp_type == "Limit" and terms.tp_limit is None) or (terms.sl_type == "Limit" and terms.sl_limit is None):
+        raise bad_parameter("tpLimitPrice or slLimitPrice is required")
+    if terms.take_profit is not None:
+        terms.tp_trigger_by = read.choice(params, "tpTriggerBy", checks.TRIGGERS, "LastPrice")
+    if terms.stop_loss is not None:
+        terms.sl_trigger_by = read.choice(params, "slTriggerBy", checks.TRIGGERS, "LastPrice")
+    return terms
+
+
+def _size_and_price(core: Core, order: Order, params: Params) -> None:
+    market, is_market = order.market, order.order_type == "Market"
+    qty = read.number(params, "qty")
+    if qty is None:
+        raise bad_parameter("qty is required")
+    closable = reducing.closable(order)
+    if qty == 0 and order.reduce_only and order.close_on_trigger:
+        if closable == 0:
+            raise Refusal(110017, "current position is zero, cannot fix reduce-only order qty")
+        most = market.spec.max_market_qty if is_market else market.spec.max_limit_qty
+        qty = min(closable * market.step, most)
+    price = read.number(params, "price")
+    if not is_market:
+        if price is None:
+            raise bad_parameter("price is required")
+        checks.check_price(market, price)
+    if order.closes_only and order.trigger_price is None:
+        _check_reducing(order, closable)
+        if qty > closable * market.step:
+            checks.check_quantity(market, min(qty, closable * market.step), is_market)
+            if qty % market.step:
+                raise Refusal(10001, "Qty invalid")
+            qty = closable * market.step
+    checks.check_quantity(market, qty, is_market)
+    order.qty = order.leaves = market.steps(qty)
+    if is_market:
+        order.price = 0 if order.trigger_price is not None else _market_limit(core, order, params)
+    else:
+        assert price is not None
+        order.price = market.ticks(price)
+        if order.trigger_price is None:
+            order.price = checks.banded(core, market, order.side, order.price)
+    if not order.closes_only:
+        checks.check_notional(market, qty, order.price * market.tick if not is_market else market.last_price)
+
+
+def _check_reducing(order: Order, closable: int) -> None:
+    size = order.account.position(order.market, order.position_idx).size
+    if size == 0:
+        raise Refusal(110017, "current position is zero, cannot fix reduce-only order qty")
+    if closable == 0:
+        raise Refusal(110017, "reduce-only order has same side with current position")
+
+
+def _market_limit(core: Core, order: Order, params: Params) -> int:
+    market, side = order.market, order.side
+    limit = market.protected_price(side)
+    kind = read.choice(params, "slippageToleranceType", ("TickSize", "Percent", "UNKNOWN"))
+    tolerance = read.number(params, "slippageTolerance")
+    if kind in ("", "UNKNOWN") or tolerance is None:
+        return limit
+    best = market.book.against(side).best() or market.last
+    if kind == "TickSize":
+        if not 1 <= tolerance <= 10_000 or tolerance % 1:
+            raise bad_parameter("slippageTolerance invalid")
+        own = best + side * int(tolerance)
+    else:
+        if not Decimal("0.01") <= tolerance <= 10:
+            raise bad_parameter("slippageTolerance invalid")
+        own = int(best * (1 + side * tolerance / 100))
+    order.slippage, order.slippage_type = str(tolerance), kind
+    return min(limit, own) if side == BUY else max(limit, own)
+
+
+def _check_counts(core: Core, account: Account, order: Order) -> None:
+    opens = account.opens(order.market.symbol).values()
+    if order.trigger_price is not None:
+        stops = sum(o.stop_order_type == "Stop" and o.status == "Untriggered" for o in opens)
+        if stops >= core.config.max_conditional_orders:
+            raise Refusal(110009, "The number of stop orders exceeds the maximum allowable limit")
+    most = core.config.max_active_orders
+    if order.trigger_price is None and len(opens) >= most and sum(o.in_book for o in opens) >= most:
+        raise Refusal(110020, "Not allowed to have more than 500 active orders")
+
+
+# -- find, amend, cancel ---------------------------------------------------------------------------------------
+def find_open(account: Account, params: Params, verb: str) -> Order:
+    order_id, link_id = read.text(params, "orderId"), read.text(params, "orderLinkId")
+    if not order_id and not link_id:
+        raise bad_parameter("OrderId or orderLinkId is required")
+    order = account.orders.get(order_id) if order_id else account.by_link.get(link_id)
+    if order is None or not order.is_open or order.market.symbol != read.required(params, "symbol"):
+        raise order_not_found(verb)
+    return order
+
+
+def cancel(core: Core, account: Account, params: Params) -> Order:
+    market_of(core, params)
+    order = find_open(account, params, "cancel")
+    cancel_one(core, order)
+    return order
+
+
+def cancel_one(core: Core, order: Order, cancel_type: str = "CancelByUser") -> None:
+    reason = "EC_PerCancelRequest" if cancel_type == "CancelByUser" else "EC_NoError"
+    position = order.account.position(order.market, order.position_idx)
+    kind = order.stop_order_type
+    if position.guards.get(kind) is order:
+        del position.guards[kind]
+        if kind == "TakeProfit":
+            position.take_profit = None
+        elif kind == "StopLoss":
+            position.stop_loss = None
+        else:
+            position.trailing = position.active_price = None
+    core.close(order, "Deactivated" if order.status == "Untriggered" else "Cancelled", cancel_type, reason)
+
+
+def amend(core: Core, account: Account, params: Params) -> Order:
+    market = market_of(core, params)
+    order = find_open(account, params, "replace")
+    qty, price, trigger = (read.number(params, name) for name in ("qty", "price", "triggerPrice"))
+    changed = _amend_exits(order, params)
+    steps, ticks = order.qty, order.price
+    if qty is not None:
+        checks.check_quantity(market, qty, order.order_type == "Market")
+        steps = market.steps(qty)
+        if steps <= order.cum_qty:
+            raise Refusal(110064, "The order quantity is not larger than the filled quantity")
+        if order.closes_only and order.in_book and steps - order.cum_qty > reducing.closable(order):
+            steps = order.cum_qty + reducing.closable(order)
+    if price is not None and order.order_type == "Limit":
+        checks.check_price(market, price)
+        ticks = market.ticks(price)
+        if order.status != "Untriggered":
+            ticks = checks.banded(core, market, order.side, ticks)
+    if trigger is not None and order.status == "Untriggered" and trigger != order.trigger_price:
+        checks.check_price(market, trigger, "triggerPrice")
+        by = read.choice(params, "triggerBy", checks.TRIGGERS, order.trigger_by)
+        checks.check_trigger_side(market, trigger, order.trigger_direction, by)
+        order.trigger_price, order.trigger_by = trigger, by
+        changed = True
+    if steps == order.qty and ticks == order.price and not changed:
+        raise Refusal(10001, "The order remains unchanged as the parameters entered match the existing ones.")
+    if order.status == "Untriggered":
+        order.leaves += steps - order.qty
+        order.qty, order.price = steps, ticks
+        _keep_position_in_step(order)
+        core.tell(order)
+    elif steps != order.qty or ticks != order.price:
+        _requeue(core, order, steps, ticks)
+    else:
+        core.tell(order)
+    account.touch(market.symbol)
+    conditional.run(core, market)
+    return order
+
+
+def _keep_position_in_step(order: Order) -> None:
+    position = order.account.position(order.market, order.position_idx)
+    if position.guards.get("TakeProfit") is order:
+        position.take_profit = order.trigger_price
+    elif position.guards.get("StopLoss") is order:
+        position.stop_loss = order.trigger_price
+
+
+def _amend_exits(order: Order, params: Params) -> bool:
+    """TP/SL riding on the order; "0" removes."""
+    before = (order.exits.take_profit, order.exits.stop_loss)
+    for name, field in (("takeProfit", "take_profit"), ("stopLoss", "stop_loss")):
+        value = read.number(params, name)
+        if value is not None:
+            setattr(order.exits, field, checks.check_price(order.market, value, name) if value else None)
+    if not order.exits.is_empty and not order.exits.mode:
+        order.exits.mode = read.choice(params, "tpslMode", ("Full", "Partial"), "Full")
+    return before != (order.exits.take_profit, order.exits.stop_loss)
+
+
+def _requeue(core: Core, order: Order, steps: int, ticks: int) -> None:
+    """A smaller quantity keeps the place in the queue; a new price or more quantity loses it (and may trade)."""
+    market, account = order.market, order.account
+    leaves = steps - order.cum_qty
+    if ticks == order.price and steps < order.qty:
+        order.qty, order.leaves = steps, leaves
+        market.book.touch(core.now_ms)
+        core.tell(order)
+        return
+    old = (order.qty, order.leaves, order.price)
+    order.in_book = False  # so that the checks count it once, as amended
+    order.qty, order.leaves, order.price = steps, leaves, ticks
+    account.touch(market.symbol)
+    try:
+        if not order.closes_only:
+            checks.check_notional(market, leaves * market.step, ticks * market.tick)
+        checks.check_tier(account, order)
+        checks.check_margin(account, order)
+    except Refusal:
+        order.qty, order.leaves, order.price = old
+        order.in_book = True
+        account.touch(market.symbol)
+        raise
+    order.price = old[2]
+    market.book.side(order.side).remove(order)
+    order.price = ticks
+    submit(core, order)
+    if order.is_open:
+        core.tell(order)
