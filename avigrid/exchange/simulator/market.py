@@ -53,8 +53,6 @@ class Market:
         self.open_interest = 0
         self.interest_rows: list[tuple[int, int]] = []
         self.untriggered: list[Order] = []
-        self.factor = Decimal(1)
-        """Price jumps so far: what the source says is multiplied by it."""
         self.low_since_check = self.high_since_check = 0
         """Extremes of last price since triggers were looked at; 0 = nothing printed."""
         self._premiums: deque[tuple[int, Decimal]] = deque()
@@ -126,11 +124,11 @@ class Market:
         return max(1, self.ticks_up(low)), self.ticks_down(min(high, spec.max_price))
 
     def protected_price(self, side: int) -> int:
-        """Limit of a market order: mark x (1 +- X)."""
+        """Limit of a market order: X beyond mark or last, whichever reaches farther."""
         ratio = self.spec.limit_ratio_x
-        return (
-            self.ticks_down(self.mark * (1 + ratio)) if side == BUY else max(1, self.ticks_up(self.mark * (1 - ratio)))
-        )
+        if side == BUY:
+            return self.ticks_down(max(self.mark, self.last_price) * (1 + ratio))
+        return max(1, self.ticks_up(min(self.mark, self.last_price) * (1 - ratio)))
 
     # -- change -----------------------------------------------------------------------------------------------
     def next_seq(self) -> int:

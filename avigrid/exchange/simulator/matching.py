@@ -90,23 +90,19 @@ def _prevent_self_match(core: Core, taker: Order, maker: Order) -> bool:
 
 
 # -- the outside ----------------------------------------------------------------------------------------------
-def _grid(market: Market, levels: tuple[Level, ...], is_bid: bool) -> dict[int, int]:
+def _grid(market: Market, levels: tuple[Level, ...]) -> dict[int, int]:
     tick, step = market.tick, market.step
-    if market.factor == 1:
-        return {int(price / tick): steps for price, size in levels if (steps := int(size / step)) > 0}
-    moved: dict[int, int] = {}
-    for price, size in levels:
-        exact = price * market.factor
-        ticks = max(1, market.ticks_down(exact) if is_bid else market.ticks_up(exact))
-        if (steps := int(size / step)) > 0:
-            moved[ticks] = moved.get(ticks, 0) + steps
-    return moved
+    return {int(price / tick): steps for price, size in levels if (steps := int(size / step)) > 0}
 
 
 def set_outside(core: Core, market: Market, target: BookTarget) -> None:
     """Replaces outside liquidity; where it now reaches our resting orders, it trades with them."""
+    replace_outside(core, market, _grid(market, target.bids), _grid(market, target.asks))
+
+
+def replace_outside(core: Core, market: Market, bids: dict[int, int], asks: dict[int, int]) -> None:
+    """In ticks and steps; a side that crosses the other is cut at it."""
     book = market.book
-    bids, asks = _grid(market, target.bids, True), _grid(market, target.asks, False)
     if bids and asks and max(bids) >= min(asks):
         worst = min(asks)
         bids = {price: size for price, size in bids.items() if price < worst}
@@ -149,7 +145,7 @@ def _hit(core: Core, market: Market, maker: Order, price: int, steps: int, taker
 def tape(core: Core, market: Market, trade: TapeTrade) -> None:
     """Others' taker: first our orders at better prices, then the queue at its price; stale better levels vanish."""
     side = BUY if trade.side is Side.BUY else SELL
-    price, left = max(1, int(trade.price * market.factor / market.tick)), int(trade.quantity / market.step)
+    price, left = int(trade.price / market.tick), int(trade.quantity / market.step)
     drift = left if market.seq & 1 else -left
     market.open_interest = max(left, market.open_interest + drift)
     against = market.book.against(side)

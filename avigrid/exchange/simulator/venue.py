@@ -7,8 +7,8 @@ The wire (REST, sockets) parses JSON, calls a method here with Bybit's own param
 * Time moves by `apply(event)` (a source event; the clock goes to its time) and `advance(now_ms)` (funding, kline
   rollover, liquidation). Call `advance` at least once per emitted frame round; it may be called with any step.
 * Nothing is pushed. After every call the wire drains: `drain_private()`, `drain_trades()`, `drain_rollovers()`.
-* Books, tickers and open klines are read when wanted: `book`, `ticker`, `kline_item`. The wire chooses the cadence, keeps
-  the delta and its own `u` per depth; `BookView.version` moves with every change, so an unchanged book is cheap to skip.
+* Books, tickers and open klines are read when wanted: `book`, `ticker`, `kline_item`. The wire chooses the cadence,
+  keeps the delta and its own `u` per depth; `BookView.version` moves with every change: an unchanged book is skipped.
 * The same specs, config, seed and calls give the same bytes.
 
 Accounts: trade and private methods take `account` (default "main"), so that a second account can trade with the first.
@@ -104,8 +104,7 @@ class Venue:
         elif isinstance(event, MarkTick):
             market.funding_rate = funding.clipped(market, event.funding_rate)
             grain = Decimal(1).scaleb(-market.spec.price_scale)
-            mark, index = event.mark_price * market.factor, event.index_price * market.factor
-            market.set_reference(core.now_ms, mark.quantize(grain), index.quantize(grain))
+            market.set_reference(core.now_ms, event.mark_price.quantize(grain), event.index_price.quantize(grain))
         conditional.run(core, market)
         if isinstance(event, MarkTick):
             self._liquidate(market)
@@ -421,18 +420,16 @@ class Venue:
         }
 
     def price_jump(self, symbol: str, ratio: Decimal) -> None:
-        """Moves book, last, mark and index by the ratio (Decimal("-0.05") = down 5 %) at once, and for good: what
-        the source says later is moved by it too."""
+        """Moves book, last, mark and index by the ratio (Decimal("-0.05") = down 5 %) at once. The source must follow
+        by itself, or its next event takes the market back."""
         core, market = self.core, self._market(symbol)
         if ratio <= -1:
             raise ValueError(f"a price cannot fall by {ratio}")
-        move = 1 + ratio
-        book = market.book
-        bids = tuple((market.price(price), market.qty(size)) for price, size in book.bids.outside.items())
-        asks = tuple((market.price(price), market.qty(size)) for price, size in book.asks.outside.items())
-        whole, market.factor = market.factor * move, move
-        matching.set_outside(core, market, BookTarget(symbol, core.now_ms, bids, asks))
-        market.factor = whole
+        move, book = 1 + ratio, market.book
+        bids = {max(1, market.ticks_down(market.price(p) * move)): s for p, s in book.bids.outside.items()}
+        asks = {market.ticks_up(market.price(p) * move): s for p, s in book.asks.outside.items()}
+        matching.replace_outside(core, market, bids, asks)
+        market.next_seq()
         core.print_trade(market, max(1, market.ticks(market.last_price * move)), 1, 1 if ratio > 0 else -1)
         grain = Decimal(1).scaleb(-market.spec.price_scale)
         market.set_reference(core.now_ms, (market.mark * move).quantize(grain), (market.index * move).quantize(grain))
