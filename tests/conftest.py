@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support import audit_flush
+
 settings.register_profile(
     "avigrid",
     derandomize=True,
@@ -14,6 +16,7 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 settings.load_profile("avigrid")
+audit_flush.install()
 
 
 @pytest.fixture(scope="session")
