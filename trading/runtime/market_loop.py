@@ -1,0 +1,236 @@
+"""The market-data process: bars in, decisions out.
+
+Wires Bybit's public streams to the ingest service of marketdata, decides on every confirmed 5m bar, publishes prices,
+and lets signals expire. The exchange's clock may run faster than the wall (a simulated one): lags are measured on the
+wall, so that "within 5 s of the close" means the same at any speed.
+"""
+
+import asyncio
+import signal
+import time
+from dataclasses import dataclass, field, replace
+
+import structlog
+from django.conf import settings
+from prometheus_client import Counter, Histogram
+from redis import Redis
+
+from accounts.selectors.trading_accounts import primary_account
+from avigrid.common import heartbeats, leases, metrics, push
+from avigrid.exchange.bybit.connect import BybitClient, connect, settle_clock, try_measure
+from avigrid.exchange.bybit.environments import endpoints_for
+from avigrid.exchange.bybit.feed import BybitMarketFeed, topics_of
+from avigrid.exchange.bybit.orderbook import OrderBook
+from avigrid.kernel.clock import Clock
+from avigrid.kernel.errors import AviGridError
+from avigrid.kernel.instrument import FeeRates
+from avigrid.kernel.market import BookFeatures, Ticker
+from marketdata.runtime.confirmed_bar import ConfirmedBar
+from marketdata.runtime.database_storage import DatabaseStorage
+from marketdata.runtime.database_threads import DatabaseThreads
+from marketdata.runtime.options import PipelineOptions
+from marketdata.runtime.service import MarketDataService, Wishes
+from marketdata.runtime.shards import ShardKeeper
+from marketdata.selectors import instruments
+from marketdata.selectors.times import to_datetime
+from marketdata.services.instruments import instruments_refresh
+from marketdata.services.prices import prices_publish
+from risk.core.limits import RiskLimits
+from risk.selectors.limits import limits_of
+from trading.selectors.strategy import active_version
+from trading.services.decisions import Decided, bar_decide, signals_expire
+
+PUBLISH_EVERY_S = 0.5
+SCREEN_EVERY_S = 1.0
+CLOCK_EVERY_S = 5.0
+INSTRUMENTS_EVERY_S = 3600.0
+
+DECISIONS = Counter("avigrid_decisions_total", "Bars decided on", ["status"])
+SIGNALS = Counter("avigrid_signals_total", "Signals made", ["symbol", "status"])
+DECIDE_SECONDS = Histogram(
+    "avigrid_decide_seconds", "Bar stored to decision stored", buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5)
+)
+CLOSE_LAG_SECONDS = Histogram(
+    "avigrid_bar_close_to_decision_seconds", "Bar's close to decision stored, on the wall",
+    buckets=(0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30),
+)  # fmt: skip
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Decider:
+    """Called in a database thread with every bar that is stored; keeps nothing between bars."""
+
+    clock: Clock
+    rate_ratio: float
+
+    def __call__(self, event: ConfirmedBar) -> Decided | None:
+        version = active_version()
+        if version is None:
+            return None
+        account = primary_account()
+        limits = limits_of(account.pk) if account else RiskLimits()
+        now_ms = self.clock.now_ms()
+        lag_ms = self._on_wall(now_ms - event.bar.end_ms)
+        with DECIDE_SECONDS.time():
+            decided = bar_decide(
+                version=version,
+                bar=event.bar,
+                features=self._with_wall_age(event.features, event.bar.end_ms),
+                decided_ms=event.bar.end_ms + lag_ms,
+                next_funding_ms=self._next_funding_ms(event),
+                fees=FeeRates(),
+                r_usd=limits.r_usd,
+                now=to_datetime(now_ms),
+                rate_ratio=self.rate_ratio,
+                note=_note(event),
+            )
+        if decided.is_new:
+            DECISIONS.labels(status=decided.decision.status).inc()
+            CLOSE_LAG_SECONDS.observe(max(lag_ms, 0) / 1000)
+            if decided.signal is not None:
+                SIGNALS.labels(symbol=event.symbol, status=decided.signal.status).inc()
+                log.info("signal", symbol=event.symbol, signal_id=decided.signal.pk, status=decided.signal.status)
+        return decided
+
+    def _on_wall(self, exchange_ms: int) -> int:
+        return int(exchange_ms / max(self.rate_ratio, 1.0))
+
+    def _with_wall_age(self, features: BookFeatures | None, close_ms: int) -> BookFeatures | None:
+        if features is None:
+            return None
+        return replace(features, time_ms=close_ms + self._on_wall(features.time_ms - close_ms))
+
+    def _next_funding_ms(self, event: ConfirmedBar) -> int | None:
+        if event.ticker is not None and event.ticker.next_funding_ms > event.bar.end_ms:
+            return event.ticker.next_funding_ms
+        interval_ms = instruments.instrument(event.symbol).funding_interval_min * 60_000
+        return None if not interval_ms else (event.bar.end_ms // interval_ms + 1) * interval_ms
+
+
+def _note(event: ConfirmedBar) -> str:
+    if not event.interruption:
+        return ""
+    late = "; decided late" if event.is_recovered else ""
+    return f"after an interruption ({event.interruption}), {event.bars_recovered} bars fetched{late}"
+
+
+@dataclass
+class MarketLoop:
+    """`await run()` until SIGTERM; ends with everything stored, decided on and given back."""
+
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    tickers: dict[str, Ticker] = field(default_factory=dict)
+    _client: BybitClient | None = None
+
+    async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop.set)
+        environment = settings.AVIGRID["MARKET_ENVIRONMENT"]
+        endpoints = endpoints_for(environment, simulated_url=settings.AVIGRID["SIMULATOR_URL"])
+        redis = Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1)
+        client = self._client = connect(endpoints, redis_client=redis)
+        threads = DatabaseThreads()
+        await asyncio.to_thread(settle_clock, client.clock, simulated=environment == "simulated")
+        await threads.run(self._refresh_instruments)
+        metrics.serve()
+        rate = max(client.clock.rate_ratio, 1.0)
+        options = _options(rate)
+        feed = BybitMarketFeed(endpoints.public_ws_url, [], now_ms=client.clock.now_ms)
+        service = MarketDataService(
+            feed=feed,
+            topics_of=lambda symbol: topics_of([symbol]),
+            book_factory=OrderBook,
+            storage=DatabaseStorage(client.market, options),
+            keeper=ShardKeeper(),
+            wishes=_wishes,
+            clock=client.clock,
+            on_bar=self._decider(rate),
+            on_ticker=self._keep,
+            options=options,
+            threads=threads,
+        )
+        log.info("market_data_started", environment=environment, rate_ratio=round(rate, 2))
+        side = asyncio.create_task(self._side_jobs(service))
+        try:
+            await service.run(self.stop)
+        finally:
+            side.cancel()
+            await asyncio.gather(side, return_exceptions=True)
+            log.info("market_data_stopped")
+
+    def _decider(self, rate: float) -> Decider:
+        assert self._client is not None
+        return Decider(self._client.clock, rate)
+
+    def _keep(self, ticker: Ticker) -> None:
+        self.tickers[ticker.symbol] = ticker
+
+    async def _side_jobs(self, service: MarketDataService) -> None:
+        """Heartbeat, prices, expiry, clock: each on its own pace, none may stop the others."""
+        assert self._client is not None
+        process = f"market_data:{leases.holder_name()}"
+        await asyncio.to_thread(heartbeats.beat, process, {"symbols": []}, started=True)
+        jobs = {
+            "prices": (PUBLISH_EVERY_S, self._publish),
+            "screen": (SCREEN_EVERY_S, lambda: push.send_now("price", {})),
+            "expiry": (SCREEN_EVERY_S, self._expire),
+            "heartbeat": (2.0, lambda: heartbeats.beat(process, {"symbols": sorted(service.symbols)})),
+            "clock": (CLOCK_EVERY_S, lambda: try_measure(self._client.clock) if self._client else None),
+            "instruments": (INSTRUMENTS_EVERY_S, self._refresh_instruments),
+        }
+        due = {name: time.monotonic() + every_s for name, (every_s, _) in jobs.items()}
+        while True:
+            await asyncio.sleep(0.1)
+            now_s = time.monotonic()
+            for name, (every_s, job) in jobs.items():
+                if now_s < due[name]:
+                    continue
+                due[name] = now_s + every_s
+                try:
+                    await asyncio.to_thread(job)
+                except Exception as error:
+                    log.warning("side_job_failed", job=name, error=repr(error))
+
+    def _publish(self) -> None:
+        tickers, self.tickers = self.tickers, {}
+        if tickers:
+            prices_publish(tickers.values())
+
+    def _expire(self) -> None:
+        assert self._client is not None
+        signals_expire(now=to_datetime(self._client.clock.now_ms()))
+
+    def _refresh_instruments(self) -> None:
+        assert self._client is not None
+        try:
+            outcome = instruments_refresh(
+                reader=self._client.market,
+                wanted=settings.AVIGRID["SYMBOLS"],
+                now_ms=self._client.clock.now_ms(),
+            )
+        except AviGridError as error:
+            log.warning("instruments_not_refreshed", code=error.code, error=error.message)
+            return
+        if outcome.missing:
+            log.warning("symbols_not_listed", symbols=list(outcome.missing))
+
+
+def _options(rate: float) -> PipelineOptions:
+    """Patience in exchange time grows with the exchange's speed."""
+    base = PipelineOptions()
+    return replace(
+        base,
+        late_ms=int(base.late_ms * rate),
+        clock_skew_ms=int(base.clock_skew_ms * rate),
+        fresh_features_ms=int(base.fresh_features_ms * rate),
+    )
+
+
+def _wishes() -> Wishes:
+    return Wishes(
+        symbols=instruments.whitelist(),
+        tape_symbols=instruments.symbols_storing_trades(),
+        book_log_symbols=instruments.symbols_logging_order_book(),
+    )
