@@ -1,6 +1,5 @@
-"""The writing side of risk. Whatever decides or changes a state first takes the lock of its account."""
+"""The writing side of risk. Whatever decides or changes a state first takes `account_lock.account_lock`."""
 
-from risk.services.account_lock import account_lock
 from risk.services.decisions import decide, preview
 from risk.services.limits import limits_update
 from risk.services.meters import EquityLook, entry_note, equity_note, loss_streak_note, peak_reset
@@ -8,7 +7,6 @@ from risk.services.states import halt, rearm, state_change, tighten
 
 __all__ = [
     "EquityLook",
-    "account_lock",
     "decide",
     "entry_note",
     "equity_note",

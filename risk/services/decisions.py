@@ -11,6 +11,7 @@ from avigrid.kernel.money import plain
 from risk.core.outcome import Number, Outcome
 from risk.core.request import RiskRequest
 from risk.core.snapshot import BlockedSymbol, Snapshot
+from risk.core.states import Stage
 from risk.core.verdict import Verdict, evaluate
 from risk.models import RiskDecision
 from risk.selectors.guards import guards_of
@@ -58,7 +59,7 @@ def preview(*, account_id: int, request: RiskRequest, snapshot: Snapshot, now_ms
     """What `decide` would say now, without lock and record: for the modal that asks before the click."""
     _, limits = current_limits(account_id)
     guards = guards_of(account_id, request.symbol, now_ms)
-    return evaluate(request, replace(snapshot, guards=guards), limits, now_ms)
+    return evaluate(request, replace(snapshot, stage=Stage(snapshot.stage), guards=guards), limits, now_ms)
 
 
 def _completed(account: LockedAccount, request: RiskRequest, snapshot: Snapshot, now_ms: int) -> Snapshot:
@@ -69,6 +70,7 @@ def _completed(account: LockedAccount, request: RiskRequest, snapshot: Snapshot,
         snapshot,
         account_id=account.account_id,
         environment=account.environment,
+        stage=Stage(snapshot.stage),
         blocked_symbols=blocked,
         guards=guards_of(account.account_id, request.symbol, now_ms),
     )

@@ -11,6 +11,7 @@ from accounts.services.audit import audit
 from avigrid.kernel.money import ZERO
 from risk.core.drawdown import DrawdownLevel, drawdown_level, drawdown_ratio, peak_after
 from risk.core.limits import RiskLimits
+from risk.core.outcome import share, shown
 from risk.core.states import State, StateSource
 from risk.models import AccountMeter, EntryMark, TradingStateChange
 from risk.selectors.limits import limits_of
@@ -125,7 +126,7 @@ def _act_on_drawdown(
     meter.drawdown_level = level
     if not deeper or level.demands is State.ACTIVE:
         return None
-    lost = f"{drawdown_ratio(meter.equity_usd or ZERO, meter.peak_usd) * 100:.1f} %"
+    lost = share(drawdown_ratio(meter.equity_usd or ZERO, meter.peak_usd))
     return tighten(
         account_id=meter.account_id,
         symbol=None,
@@ -144,12 +145,13 @@ def _act_on_daily_loss(
     if day_loss_usd < limits.daily_loss_r * limits.r_usd or meter.loss_halt_day == meter.day:
         return None
     meter.loss_halt_day = meter.day
+    lost_r, limit_r = shown(day_loss_usd / limits.r_usd), shown(limits.daily_loss_r)
     return tighten(
         account_id=meter.account_id,
         symbol=None,
         to=State.HALTED,
         source=StateSource.DAILY_LOSS,
-        reason=f"Today's loss of {day_loss_usd / limits.r_usd:.2f} R reached the limit of {limits.daily_loss_r:f} R.",
+        reason=f"Today's loss of {lost_r} R reached the limit of {limit_r} R.",
         actor=_ACTOR,
         now=now,
     )

@@ -38,9 +38,9 @@ def stage(request: RiskRequest, snapshot: Snapshot, limits: RiskLimits, now_ms: 
     if not request.opens:
         return not_asked("stage", request)
     numbers = {"stage": snapshot.stage.value, "environment": snapshot.environment.value}
-    if snapshot.stage is Stage.VALIDATION:
+    if snapshot.stage == Stage.VALIDATION:
         return Outcome("stage", False, "A strategy in stage validation sends no orders.", numbers)
-    if snapshot.environment is Environment.MAINNET and snapshot.stage is not Stage.LIVE:
+    if snapshot.environment == Environment.MAINNET and snapshot.stage != Stage.LIVE:
         return Outcome("stage", False, f"Mainnet needs stage live, the strategy is in {snapshot.stage}.", numbers)
     return Outcome("stage", True, f"Stage {snapshot.stage} may trade on {snapshot.environment}.", numbers)
 
