@@ -1,0 +1,75 @@
+"""Strategy numbers: what is refused, in which words, and that a config is a value."""
+
+import json
+
+import pytest
+
+from trading.avi5.config import InvalidConfig, Profile, StrategyConfig, parse_setting
+
+
+def test_defaults_are_those_of_the_specification() -> None:
+    config = StrategyConfig()
+    assert (config.vwap_bars, config.atr_bars, config.donchian_bars, config.atr_percentile_bars) == (20, 14, 20, 288)
+    assert (config.trigger_sigma_x, config.max_sigma_x, config.theta, config.max_spread_bps) == (1.0, 3.0, 0.35, 5.0)
+    assert (config.min_to_funding_min, config.min_depth_usd, config.max_cost_r) == (15.0, 50_000.0, 0.2)
+    assert (config.atr_mult_x, config.tp_shares, config.max_slippage_bps) == (8.0, (0.5, 0.3, 0.2), 10.0)
+    assert (config.rungs, config.rung_step_atr_x, config.min_step_bps) == (5, 1.0, 15.0)
+    assert (config.rung_weight_x, config.rung_tp_steps_x, config.max_cycles) == (1.0, 1.0, 3)
+    assert (config.time_exit_ms, config.min_fill_ratio, config.full_fill_ratio) == (86_400_000, 0.5, 0.95)
+    assert (config.slippage_bps, config.slippage_volatile_bps, config.slippage_thin_bps) == (2.0, 15.0, 25.0)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"theta": 7}, ("theta", "0 to 1", "7")),
+        ({"theta": float("nan")}, ("theta", "0 to 1")),
+        ({"theta": "0.3"}, ("theta", "a number")),
+        ({"theta": True}, ("theta", "a number")),
+        ({"thetta": 0.3}, ("unknown field", "thetta")),
+        ({"vwap_bars": 20.5}, ("vwap_bars", "whole number", "2 to 500")),
+        ({"vwap_bars": 1e400}, ("vwap_bars", "whole number")),
+        ({"profile": "scalp"}, ("profile", "swing, grid", "scalp")),
+        ({"rung_weight_x": 1.6}, ("rung_weight_x", "1.5", "1.6")),
+        ({"theta_by_hour": {"24": 0.3}}, ("theta_by_hour", "0 to 23", "24")),
+        ({"theta_by_hour": {"3": 1.5}}, ("theta_by_hour", "hour 3", "0 to 1")),
+        ({"dead_hours": [25]}, ("dead_hours", "0 to 23", "25")),
+        ({"dead_hours": "3"}, ("dead_hours",)),
+        ({"tp_shares": [0.5, 0.3]}, ("tp_shares", "sum 1")),
+        ({"max_sigma_x": 0.5}, ("max_sigma_x", "trigger_sigma_x")),
+        ({"trend_fast_bars": 60}, ("trend_fast_bars", "50")),
+        ({"auto_funding_exit": "maybe"}, ("auto_funding_exit", "maybe")),
+    ],
+)
+def test_wrong_numbers_are_refused_by_name_and_limit(values: dict[str, object], words: tuple[str, ...]) -> None:
+    with pytest.raises(InvalidConfig) as refused:
+        StrategyConfig.from_mapping(values)
+    assert refused.value.code == "invalid_config"
+    for word in words:
+        assert word in refused.value.message
+
+
+def test_a_config_survives_json_and_keeps_its_hash() -> None:
+    config = StrategyConfig(profile=Profile.GRID, theta_by_hour={13: 0.4, 2: 0.2}, dead_hours=(3, 4), max_cycles=2)
+    again = StrategyConfig.from_mapping(json.loads(json.dumps(config.to_mapping())))
+    assert again == config
+    assert again.config_hash == config.config_hash
+    assert config.config_hash != StrategyConfig(profile=Profile.GRID).config_hash
+    assert (config.theta_at(13), config.theta_at(14)) == (0.4, 0.35)
+
+
+def test_whole_floats_from_json_hash_like_whole_numbers() -> None:
+    assert StrategyConfig.from_mapping({"vwap_bars": 20.0, "theta": 1}) == StrategyConfig(theta=1.0)
+    assert (
+        StrategyConfig.from_mapping({"theta": 1}).config_hash == StrategyConfig.from_mapping({"theta": 1.0}).config_hash
+    )
+
+
+def test_settings_as_typed() -> None:
+    assert parse_setting("theta = 0.4") == ("theta", 0.4)
+    assert parse_setting("profile=grid") == ("profile", "grid")
+    assert parse_setting("dead_hours=[3, 4]") == ("dead_hours", [3, 4])
+    assert parse_setting("auto_funding_exit=True") == ("auto_funding_exit", True)
+    for wrong in ("theta", "theta=abc"):
+        with pytest.raises(InvalidConfig, match="theta"):
+            parse_setting(wrong)
