@@ -1,5 +1,6 @@
 """Between the wire and the doors: where a request comes from, whether its session still stands, and deny by default."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,8 @@ from accounts.services.sessions import session_note, session_seen
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 EPOCH_SESSION_KEY = "auth_epoch"
+_SEEN_SESSION_KEY = "seen_at"
+_SEEN_EVERY_S = 60
 
 
 def client_ip(request: HttpRequest) -> str | None:
@@ -57,8 +60,11 @@ class SessionGuardMiddleware:
     def _note(request: HttpRequest) -> None:
         key = request.session.session_key
         assert key is not None
+        now_s = time.time()
         if EPOCH_SESSION_KEY in request.session:
-            session_seen(session_key=key)
+            if now_s - request.session.get(_SEEN_SESSION_KEY, 0) > _SEEN_EVERY_S:
+                request.session[_SEEN_SESSION_KEY] = now_s
+                session_seen(session_key=key)
         else:
             request.session[EPOCH_SESSION_KEY] = request.user.auth_epoch  # type: ignore[union-attr]
             session_note(user=request.user, session_key=key)  # type: ignore[arg-type]

@@ -8,6 +8,7 @@ app_name = "accounts"
 urlpatterns = [
     path("login/", login.login_page, name="login"),
     path("code/", login.code_page, name="code"),
+    path("fresh/", login.fresh_page, name="fresh"),
     path("logout/", login.logout_view, name="logout"),
     path("reset/", links.reset_page, name="reset"),
     path("link/<str:token>/", links.link_page, name="link"),

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 
 from accounts.models import User
@@ -41,6 +40,7 @@ def decide(visitor: Visitor, action: Action) -> Answer:
         return Answer.DEVICE
     if role is None or action.least is None or not role.includes(action.least):
         return Answer.ROLE
-    if action.fresh_code and (visitor.code_age_s is None or visitor.code_age_s > settings.FRESH_OTP_SECONDS):
-        return Answer.CODE
-    return Answer.ALLOW
+    if action.code_within_s is None:
+        return Answer.ALLOW
+    fresh = visitor.code_age_s is not None and visitor.code_age_s <= action.code_within_s
+    return Answer.ALLOW if fresh else Answer.CODE

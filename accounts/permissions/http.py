@@ -127,6 +127,8 @@ def refuse(request: HttpRequest, answer: Answer) -> HttpResponse:
         if answer is Answer.LOGIN:
             target += "?" + urlencode({"next": request.get_full_path() if request.method == "GET" else "/"})
         return redirect(target)
+    if answer is Answer.CODE and request.method == "GET" and not request.headers.get("HX-Request"):
+        return redirect(reverse("accounts:fresh") + "?" + urlencode({"next": request.get_full_path()}))
     response = render(request, "accounts/refused.html", {"answer": answer.value}, status=403)
     response["X-Refused"] = answer.value
     return response

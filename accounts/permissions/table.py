@@ -25,20 +25,25 @@ class Action:
     name: str
     door: Door
     least: Role | None
-    fresh_code: bool
+    code_within_s: float | None
+    """How long ago the last one-time code may have been entered; None: any time since the login."""
     meaning: str
 
 
 def _public(name: str, meaning: str) -> Action:
-    return Action(name, Door.PUBLIC, None, False, meaning)
+    return Action(name, Door.PUBLIC, None, None, meaning)
 
 
 def _self(name: str, meaning: str) -> Action:
-    return Action(name, Door.SELF, None, False, meaning)
+    return Action(name, Door.SELF, None, None, meaning)
 
 
-def _role(name: str, least: Role, meaning: str, *, fresh_code: bool = False) -> Action:
-    return Action(name, Door.ROLE, least, fresh_code, meaning)
+def _role(name: str, least: Role, meaning: str, *, code_within_s: float | None = None) -> Action:
+    return Action(name, Door.ROLE, least, code_within_s, meaning)
+
+
+_NOW = 60.0
+_RECENTLY = 300.0
 
 
 _V, _T, _A = Role.VIEWER, Role.TRADER, Role.ADMIN
@@ -63,18 +68,18 @@ ACTIONS: dict[str, Action] = {
         _role("halt", _T, "HALT: no new risk, resting entries cancelled"),
         _role("reconciliation.run", _T, "start a reconciliation, treat a finding"),
         _role("demo.faults", _T, "break the simulated exchange (demo only)"),
-        _role("flatten", _A, "close everything at the market", fresh_code=True),
-        _role("rearm", _A, "trade again after a halt", fresh_code=True),
-        _role("limits.change", _A, "change risk limits", fresh_code=True),
+        _role("flatten", _A, "close everything at the market", code_within_s=_NOW),
+        _role("rearm", _A, "trade again after a halt", code_within_s=_NOW),
+        _role("limits.change", _A, "change risk limits", code_within_s=_NOW),
         _role("config.change", _A, "change strategy configuration or schedules"),
-        _role("calibration.activate", _A, "make a calibration the one in use", fresh_code=True),
-        _role("stage.change", _A, "change the trading stage, override validation", fresh_code=True),
+        _role("calibration.activate", _A, "make a calibration the one in use", code_within_s=_NOW),
+        _role("stage.change", _A, "change the trading stage, override validation", code_within_s=_NOW),
         _role("users.read", _A, "see users"),
-        _role("users.change", _A, "add users, change roles, deactivate, reset devices", fresh_code=True),
+        _role("users.change", _A, "add users, change roles, deactivate, reset devices", code_within_s=_NOW),
         _role("keys.read", _A, "see exchange keys (never their secret)"),
-        _role("keys.change", _A, "add, rotate or deactivate an exchange key", fresh_code=True),
+        _role("keys.change", _A, "add, rotate or deactivate an exchange key", code_within_s=_NOW),
         _role("audit.read", _A, "search, verify and export the audit trail"),
-        _role("admin.site", _A, "the configuration pages of Django's admin"),
+        _role("admin.site", _A, "the configuration pages of Django's admin", code_within_s=_RECENTLY),
     )
 }
 

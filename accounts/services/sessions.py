@@ -1,7 +1,5 @@
 """Browser sessions: noted when they begin, ended one by one or all at once."""
 
-from datetime import timedelta
-
 from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.db.models import F
@@ -10,8 +8,6 @@ from django.utils import timezone
 from accounts.core.context import current_origin
 from accounts.models import TokenFamily, User, UserSession
 from accounts.services.audit import audit
-
-_SEEN_EVERY = timedelta(minutes=1)
 
 
 def session_note(*, user: User, session_key: str) -> UserSession:
@@ -25,9 +21,7 @@ def session_note(*, user: User, session_key: str) -> UserSession:
 
 
 def session_seen(*, session_key: str) -> None:
-    """At most one write a minute and session."""
-    now = timezone.now()
-    UserSession.objects.filter(session_key=session_key, last_seen_at__lt=now - _SEEN_EVERY).update(last_seen_at=now)
+    UserSession.objects.filter(session_key=session_key).update(last_seen_at=timezone.now())
 
 
 def session_end(*, user: User, session_id: int) -> bool:

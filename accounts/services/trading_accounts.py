@@ -30,3 +30,14 @@ def trading_account_create(
     except IntegrityError:
         raise Rejected("An account with this label exists.", code="label_taken") from None
     return account
+
+
+def trading_account_set_active(*, account: TradingAccount, active: bool, actor: User | str) -> bool:
+    """False where it was so already."""
+    with transaction.atomic():
+        if TradingAccount.objects.filter(pk=account.pk, active=not active).update(active=active) != 1:
+            return False
+        audit(
+            actor=actor, action="account.changed", obj=account, before={"active": not active}, after={"active": active}
+        )
+    return True

@@ -1,6 +1,9 @@
 """People come, change roles, leave, and are forgotten."""
 
+from axes.models import AccessAttempt, AccessFailureLog, AccessLog
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group
+from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
@@ -117,7 +120,7 @@ def user_anonymize(*, user: User, actor: User | str, reason: str = "") -> str:
         user = User.objects.select_for_update().get(pk=user.pk)
         if user.anonymized_at is not None:
             return user.email
-        forget_failed_logins(user.email)
+        _forget_elsewhere(user, pseudonym)
         user.email = pseudonym
         user.name = ""
         user.last_login = None
@@ -132,12 +135,12 @@ def user_anonymize(*, user: User, actor: User | str, reason: str = "") -> str:
     return pseudonym
 
 
-def forget_failed_logins(email: str) -> None:
-    """The lockout's own tables hold addresses as they were typed."""
-    from axes.models import AccessAttempt, AccessFailureLog, AccessLog
-
+def _forget_elsewhere(user: User, pseudonym: str) -> None:
+    """The lockout's tables hold addresses as they were typed, the admin's history as they were shown."""
     for table in (AccessAttempt, AccessFailureLog, AccessLog):
-        table.objects.filter(username__iexact=email).delete()
+        table.objects.filter(username__iexact=user.email).delete()
+    kind = ContentType.objects.get_for_model(User)
+    LogEntry.objects.filter(content_type=kind, object_id=str(user.pk)).update(object_repr=pseudonym, change_message="")
 
 
 def _set_group(user: User, role: Role) -> None:

@@ -65,6 +65,25 @@ def code_page(request: HttpRequest) -> HttpResponse:
     return render(request, "accounts/code.html", {"form": form}, status=401 if form.is_bound else 200)
 
 
+@requires("own.session")
+@sensitive_post_parameters("code")
+def fresh_page(request: HttpRequest) -> HttpResponse:
+    """Enter a code again before a risky page."""
+    user = request.user
+    assert isinstance(user, User)
+    form = CodeForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            code_step(request=request, user=user, code=form.cleaned_data["code"])
+        except LoginRefused as refused:
+            form.add_error("code", refused.message)
+        else:
+            note_code(request)
+            return redirect(_next(request))
+    context = {"form": form, "next": _next(request)}
+    return render(request, "accounts/fresh.html", context, status=403 if form.is_bound else 200)
+
+
 @requires(POST="own.session")
 def logout_view(request: HttpRequest) -> HttpResponse:
     if request.session.session_key:

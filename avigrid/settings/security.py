@@ -62,8 +62,6 @@ TRUSTED_PROXIES = env.words("AVIGRID_TRUSTED_PROXIES")
 # -- second factor -------------------------------------------------------------------------------------------------
 OTP_ISSUER = "AviGrid"
 OTP_LOGIN_URL = "accounts:login"
-# A risky action asks for a code entered at most this long ago.
-FRESH_OTP_SECONDS = env.integer("AVIGRID_FRESH_OTP_SECONDS", 60, minimum=10)
 
 # -- sessions and cookies ------------------------------------------------------------------------------------------
 # In the database: losing Redis must not lock the operators out of HALT.

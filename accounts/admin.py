@@ -1,0 +1,203 @@
+"""Accounts in Django's admin. Writing goes through the services, so that it is checked and audited like everywhere."""
+
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.module_loading import import_string
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.debug import sensitive_variables
+from unfold.admin import ModelAdmin
+
+from accounts.core.roles import Role
+from accounts.models import ApiKey, AuditEntry, OneTimeLink, TradingAccount, User
+from accounts.selectors.trading_accounts import active_key_id
+from accounts.services.api_keys import api_key_add, api_key_deactivate, api_key_rotate
+from accounts.services.links import link_send
+from accounts.services.second_factor import device_remove
+from accounts.services.trading_accounts import trading_account_create, trading_account_set_active
+from accounts.services.users import user_create, user_deactivate, user_reactivate, user_rename, user_role_set
+from avigrid.kernel.errors import AviGridError
+
+
+class ServiceAdmin(ModelAdmin):  # type: ignore[misc]
+    """A refusal of a service becomes a message above the form; nothing is ever deleted here."""
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            return super().changeform_view(request, *args, **kwargs)
+        except AviGridError as refused:
+            messages.error(request, refused.message)
+            return redirect(request.get_full_path())
+
+
+class UserForm(forms.ModelForm):  # type: ignore[type-arg]
+    role = forms.ChoiceField(choices=[(role.value, role.value) for role in Role])
+
+    class Meta:
+        model = User
+        fields = ("email", "name", "is_active")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk:
+            self.fields["role"].initial = self.instance.role.value if self.instance.role else None
+
+
+@admin.register(User)
+class UserAdmin(ServiceAdmin):
+    form = UserForm
+    list_display = ("email", "name", "role", "is_active", "last_login")
+    list_filter = ("is_active", "groups")
+    search_fields = ("email", "name")
+    actions = ("send_link", "remove_device")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        return super().get_queryset(request).prefetch_related("groups")
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return ("email", "name", "role") if obj is None else ("email", "name", "role", "is_active", "last_login")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return () if obj is None else ("email", "last_login")
+
+    def save_model(self, request: HttpRequest, obj: User, form: UserForm, change: bool) -> None:
+        actor = request.user
+        assert isinstance(actor, User)
+        role = Role(form.cleaned_data["role"])
+        if not change:
+            made = user_create(email=obj.email, role=role, name=obj.name, actor=actor, otp_used=True)
+            obj.pk = made.pk
+            url = link_send(
+                user=made,
+                purpose=OneTimeLink.Purpose.ACTIVATE,
+                actor=actor,
+                base_url=request.build_absolute_uri("/"),
+            )
+            messages.info(request, _("Activation link, once, for 48 hours: %(url)s") % {"url": url})
+            return
+        stored = User.objects.get(pk=obj.pk)
+        if "name" in form.changed_data:
+            user_rename(user=stored, name=obj.name, actor=actor)
+        if stored.role is not role:
+            user_role_set(user=stored, role=role, actor=actor, otp_used=True)
+        if stored.is_active and not obj.is_active:
+            user_deactivate(user=stored, actor=actor, otp_used=True)
+        if not stored.is_active and obj.is_active:
+            user_reactivate(user=stored, actor=actor, otp_used=True)
+
+    @admin.action(description=_("Send a link for a new password"))
+    def send_link(self, request: HttpRequest, users: QuerySet[User]) -> None:
+        for user in users.filter(is_active=True):
+            link_send(
+                user=user,
+                purpose=OneTimeLink.Purpose.RESET,
+                actor=request.user,  # type: ignore[arg-type]
+                base_url=request.build_absolute_uri("/"),
+            )
+
+    @admin.action(description=_("Remove the one-time-password device (lost phone)"))
+    def remove_device(self, request: HttpRequest, users: QuerySet[User]) -> None:
+        for user in users:
+            device_remove(user=user, actor=request.user, reason="admin")  # type: ignore[arg-type]
+
+
+@admin.register(TradingAccount)
+class TradingAccountAdmin(ServiceAdmin):
+    list_display = ("label", "environment", "hedge_mode", "active", "created_at")
+    fields = ("label", "environment", "hedge_mode", "base_url", "ws_url", "active")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """What plans and orders rely on cannot be changed under them."""
+        return ("active",) if obj is None else ("label", "environment", "hedge_mode", "base_url", "ws_url")
+
+    def save_model(self, request: HttpRequest, obj: TradingAccount, form: Any, change: bool) -> None:
+        actor = request.user
+        assert isinstance(actor, User)
+        if change:
+            trading_account_set_active(account=obj, active=obj.active, actor=actor)
+            return
+        made = trading_account_create(
+            label=obj.label,
+            environment=obj.environment,
+            hedge_mode=obj.hedge_mode,
+            base_url=obj.base_url,
+            ws_url=obj.ws_url,
+            actor=actor,
+        )
+        obj.pk = made.pk
+
+
+class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
+    secret = forms.CharField(
+        max_length=200, widget=forms.PasswordInput(attrs={"autocomplete": "off"}, render_value=False)
+    )
+
+    class Meta:
+        model = ApiKey
+        fields = ("account", "label", "key_id")
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(ServiceAdmin):
+    form = ApiKeyForm
+    list_display = ("label", "account", "key_id", "read_only", "ip_bound", "active", "last_used_at")
+    list_filter = ("active", "account")
+    actions = ("deactivate",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ApiKey]:
+        return super().get_queryset(request).select_related("account").defer("ciphertext")
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        if obj is None:
+            return ("account", "label", "key_id", "secret")
+        return ("account", "label", "key_id", "permissions", "read_only", "ip_bound", "active", "last_used_at")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return obj is None and super().has_change_permission(request, obj)
+
+    @sensitive_variables("secret", "form")
+    def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
+        """A key for an account that has one replaces it."""
+        actor = request.user
+        assert isinstance(actor, User)
+        store = api_key_add if active_key_id(obj.account_id) is None else api_key_rotate
+        added = store(
+            account=obj.account,
+            label=obj.label,
+            key_id=obj.key_id,
+            secret=form.cleaned_data["secret"],
+            trial=import_string(settings.KEY_TRIAL_CALL),
+            actor=actor,
+            otp_used=True,
+        )
+        obj.pk = added.key.pk
+        for warning in added.warnings:
+            messages.warning(request, warning)
+
+    @admin.action(description=_("Deactivate: trading with this account stops"))
+    def deactivate(self, request: HttpRequest, keys: QuerySet[ApiKey]) -> None:
+        for key in keys:
+            api_key_deactivate(key=key, actor=request.user, otp_used=True)  # type: ignore[arg-type]
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(ServiceAdmin):
+    list_display = ("id", "at", "actor", "actor_name", "action", "object_type", "object_id", "otp_used")
+    list_filter = ("action", "object_type")
+    search_fields = ("action", "object_type", "object_id", "actor__email", "actor_name", "reason")
+    date_hierarchy = "at"
+    list_select_related = ("actor",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
