@@ -1,11 +1,16 @@
-"""Real transactions racing on a real PostgreSQL. The rows are committed, so this file cleans up after itself."""
+"""Real transactions racing on a real PostgreSQL.
+
+The test's own connection stays inside its transaction that is rolled back; whatever must be committed is done by other
+threads with connections of their own, and cleaned up after.
+"""
 
 import json
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.db import connection, connections, transaction
@@ -24,24 +29,6 @@ from tests.support.risk import NOW_MS, opening, snapshot
 THREADS = 50
 
 
-@pytest.fixture
-def committed(django_db_setup: None, django_db_blocker: pytest.FixtureRequest) -> Iterator[TradingAccount]:
-    """An account everybody can see, and a table of placed plans that stands in for trading's."""
-    with django_db_blocker.unblock():  # type: ignore[attr-defined]
-        account = TradingAccount.objects.create(label="risk parallel", environment="simulated")
-        with connection.cursor() as cursor:
-            cursor.execute("CREATE TABLE risk_test_plan (id serial, base text, direction int, risk_usd numeric)")
-        try:
-            yield account
-        finally:
-            with connection.cursor() as cursor:
-                cursor.execute("DROP TABLE risk_test_plan")
-            RiskDecision.objects.filter(account=account).delete()
-            TradingState.objects.filter(account=account).delete()
-            account.delete()
-            connection.close()
-
-
 def _in_thread[T](work: Callable[[], T]) -> Callable[[], T]:
     def run() -> T:
         try:
@@ -50,6 +37,37 @@ def _in_thread[T](work: Callable[[], T]) -> Callable[[], T]:
             connections.close_all()
 
     return run
+
+
+def _outside[T](work: Callable[[], T]) -> T:
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(_in_thread(work)).result(timeout=60)
+
+
+def _sql(text: str) -> list[tuple[Any, ...]]:
+    """Called from threads only: a look at the plans from the test's own transaction would keep the table locked."""
+    with connection.cursor() as cursor:
+        cursor.execute(text)
+        return cursor.fetchall() if cursor.description else []
+
+
+@pytest.fixture
+def committed(db: None) -> Iterator[TradingAccount]:
+    """An account everybody can see, and a table of placed plans that stands in for trading's."""
+
+    def set_up() -> TradingAccount:
+        _sql("CREATE TABLE risk_test_plan (id serial, base text, direction int, risk_usd numeric)")
+        return TradingAccount.objects.create(label="risk parallel", environment="simulated")
+
+    def clean_up() -> None:
+        _sql("DROP TABLE risk_test_plan")
+        RiskDecision.objects.filter(account=account).delete()
+        TradingState.objects.filter(account=account).delete()
+        account.delete()
+
+    account = _outside(set_up)
+    yield account
+    _outside(clean_up)
 
 
 def _place(account_id: int, base: str, direction: int, quantity: str) -> bool:
@@ -103,9 +121,7 @@ def test_fifty_placements_at_once_end_with_exactly_the_allowed_number(
         [lambda i=i: _place(committed.pk, f"B{i}", 1, quantity) for i in range(THREADS)]  # type: ignore[misc]
     )
     assert sum(results) == allowed
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*), sum(risk_usd) FROM risk_test_plan")
-        placed, risk_usd = cursor.fetchone()
+    ((placed, risk_usd),) = _outside(lambda: _sql("SELECT count(*), sum(risk_usd) FROM risk_test_plan"))
     assert placed == allowed
     assert risk_usd <= 100
     assert RiskDecision.objects.filter(account=committed).count() == THREADS
@@ -117,28 +133,29 @@ def test_fifty_clicks_on_one_base_place_one_long_and_one_short(committed: Tradin
         [lambda side=side: _place(committed.pk, "BTC", side, "0.010") for side in (1, -1) * (THREADS // 2)]  # type: ignore[misc]
     )
     assert sum(results) == 2
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT direction FROM risk_test_plan ORDER BY direction")
-        assert cursor.fetchall() == [(-1,), (1,)]
+    assert _outside(lambda: _sql("SELECT direction FROM risk_test_plan ORDER BY direction")) == [(-1,), (1,)]
 
 
 def test_risk_limit_binds_before_the_count(committed: TradingAccount) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("INSERT INTO risk_test_plan (base, direction, risk_usd) VALUES ('OLD', 1, 65)")
+    _outside(lambda: _sql("INSERT INTO risk_test_plan (base, direction, risk_usd) VALUES ('OLD', 1, 65)"))
     results = _race([lambda i=i: _place(committed.pk, f"B{i}", 1, "0.015") for i in range(10)])  # type: ignore[misc]
     assert sum(results) == 2  # 65 + 15 + 15 = 95; a third would make 110 of 100
 
 
 def test_a_placement_waits_for_a_halt_in_flight_and_sees_it(committed: TradingAccount) -> None:
     with ThreadPoolExecutor(1) as pool:
-        with transaction.atomic():
-            account_lock(account_id=committed.pk)
-            placing = pool.submit(_in_thread(lambda: _place(committed.pk, "BTC", 1, "0.010")))
-            _until_somebody_waits()
-            TradingState.objects.create(
-                account=committed, symbol=None, state=State.HALTED, source=StateSource.OPERATOR, reason="test"
-            )
-        assert placing.result(timeout=30) is False
+
+        def halt_while_somebody_places() -> Future[bool]:
+            with transaction.atomic():
+                account_lock(account_id=committed.pk)
+                placing = pool.submit(_in_thread(lambda: _place(committed.pk, "BTC", 1, "0.010")))
+                _until_somebody_waits()
+                TradingState.objects.create(
+                    account=committed, symbol=None, state=State.HALTED, source=StateSource.OPERATOR, reason="test"
+                )
+            return placing
+
+        assert _outside(halt_while_somebody_places).result(timeout=30) is False
     (stored,) = RiskDecision.objects.filter(account=committed)
     assert stored.refused == ["kill_switch", "trading_state"]
 
@@ -174,33 +191,36 @@ def test_a_halt_does_not_wait_for_a_placement_that_hangs(
 
 def test_the_lock_wants_a_transaction(committed: TradingAccount) -> None:
     with pytest.raises(Bug):
-        account_lock(account_id=committed.pk)
+        _outside(lambda: account_lock(account_id=committed.pk))
 
 
 def test_execution_hears_of_a_change_when_it_commits(committed: TradingAccount) -> None:
     change = TradingStateChange(
         pk=77, account=committed, symbol="BTCUSDT", before="active", after="halted", source="operator", flatten=True
     )
-    connection.ensure_connection()
-    listener = connection.copy()
-    try:
+
+    def announce_and_listen() -> str:
+        listener = connection.copy()
         listener.ensure_connection()
         raw = listener.connection
-        raw.execute("LISTEN avigrid_execution")
-        with transaction.atomic():
-            announce.state_changed(change)
-            assert list(raw.notifies(timeout=0.05)) == []
-        (heard,) = raw.notifies(timeout=10, stop_after=1)
-        assert json.loads(heard.payload) == {
-            "kind": "trading_state",
-            "account_id": committed.pk,
-            "symbol": "BTCUSDT",
-            "state": "halted",
-            "flatten": True,
-            "change_id": 77,
-        }
-    finally:
-        listener.close()
+        try:
+            raw.execute("LISTEN avigrid_execution")
+            with transaction.atomic():
+                announce.state_changed(change)
+                assert list(raw.notifies(timeout=0.05)) == []
+            (heard,) = raw.notifies(timeout=10, stop_after=1)
+            return heard.payload
+        finally:
+            listener.close()
+
+    assert json.loads(_outside(announce_and_listen)) == {
+        "kind": "trading_state",
+        "account_id": committed.pk,
+        "symbol": "BTCUSDT",
+        "state": "halted",
+        "flatten": True,
+        "change_id": 77,
+    }
 
 
 def _until_somebody_waits() -> None:
