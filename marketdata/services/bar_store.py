@@ -25,8 +25,8 @@ _INSERT = """
 _FEATURES = """, book AS (
         INSERT INTO marketdata_bookfeature
             (symbol, interval_min, bar_start, time, mid, imbalance, microprice, spread_bps, depth_usd)
-        VALUES (%(symbol)s, %(interval)s, %(start)s, %(time)s, %(mid)s, %(imbalance)s, %(microprice)s, %(spread_bps)s,
-                %(depth_usd)s)
+        SELECT %(symbol)s, %(interval)s, %(start)s, %(time)s, %(mid)s, %(imbalance)s, %(microprice)s, %(spread_bps)s,
+               %(depth_usd)s FROM bar
         ON CONFLICT (symbol, interval_min, bar_start) DO NOTHING
     )"""
 _WITHOUT = _INSERT.format(features="")
@@ -48,6 +48,8 @@ def bar_store(
     lease: leases.HeldLease | None = None,
 ) -> BarOutcome:
     """Bar and features become visible together; a duplicate changes nothing, a different answer of REST corrects.
+
+    Features are taken with the first report only: those of a later one are not what the decision saw.
 
     With a lease, its fence is checked in the same transaction (LeaseLost: nothing is written). Raises InvalidCandle.
     Features may hold NaN (a one-sided book): a replay must see that the decision had nothing to go by.

@@ -1,6 +1,6 @@
 """Find bars that should be there, fetch them, and keep a record of every hole."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -15,6 +15,8 @@ from marketdata.services.klines import BulkOutcome, klines_store
 
 PAGE_BARS = 1000
 """What the venue gives in one answer: holes closer together than this are fetched with one request."""
+
+BarsStore = Callable[[Sequence[Kline]], BulkOutcome]
 
 log = structlog.get_logger(__name__)
 
@@ -43,11 +45,12 @@ def gap_fill(
     now_ms: int,
     reason: str,
     record: bool = True,
+    store: BarsStore | None = None,
 ) -> GapFillOutcome:
     """Closed bars with start in [start_ms, end_ms) that are not stored are fetched and stored.
 
     With `record`, each hole becomes a DataGap, settled as soon as its bars are there. Errors of the reader pass
-    through; the recorded holes then stay open and a later call settles them.
+    through; the recorded holes then stay open and a later call settles them. `store` replaces the plain bulk writer.
     """
     end_ms = min(end_ms, floor_to(now_ms, interval_min))
     missing = missing_ranges(symbol, interval_min, start_ms, end_ms)
@@ -58,9 +61,12 @@ def gap_fill(
     bars: list[Kline] = []
     stored = BulkOutcome()
     for window_start, window_end in windows(missing, interval_min):
-        page = reader.klines(symbol, interval_min, start_ms=window_start, end_ms=window_end)
+        page = reader.klines(symbol, interval_min, start_ms=window_start, end_ms=window_end - 1)
         closed = [bar for bar in page if bar.confirmed and bar.end_ms <= now_ms]
-        stored += klines_store(closed, source=KlineSource.REST, now_ms=now_ms)
+        if store is None:
+            stored += klines_store(closed, source=KlineSource.REST, now_ms=now_ms)
+        else:
+            stored += store(closed)
         bars += closed
     remaining = missing_ranges(symbol, interval_min, start_ms, end_ms)
     if record:

@@ -33,7 +33,7 @@ class FakeMarketReader:
         found = [
             bar
             for (name, interval, start), bar in self.bars.items()
-            if name == symbol and interval == interval_min and start_ms <= start < end_ms
+            if name == symbol and interval == interval_min and start_ms <= start <= end_ms
         ]
         return sorted(found, key=lambda bar: bar.start_ms)
 

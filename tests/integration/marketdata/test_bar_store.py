@@ -57,6 +57,12 @@ def test_a_late_duplicate_changes_nothing():
     assert book_feature("BTCUSDT", T0) == FEATURES
 
 
+def test_features_do_not_come_after_their_bar():
+    bar_store(bar=BAR, features=None, now_ms=NOW_MS)
+    assert bar_store(bar=BAR, features=FEATURES, now_ms=NOW_MS + 1_000) is BarOutcome.DUPLICATE
+    assert book_feature("BTCUSDT", T0) is None
+
+
 def test_rest_corrects_once():
     bar_store(bar=BAR, features=FEATURES, now_ms=NOW_MS)
     truth = replace(BAR, close=101.0)

@@ -1,0 +1,115 @@
+"""The pipeline's Storage on the real services."""
+
+from collections.abc import Sequence
+
+from avigrid.common.leases import HeldLease
+from avigrid.exchange.ports import MarketReader
+from avigrid.kernel.market import BookFeatures, BookUpdate, Kline, PublicTrade
+from marketdata.models import KlineSource
+from marketdata.runtime.options import PipelineOptions
+from marketdata.runtime.recovery import Recovery
+from marketdata.selectors.bars import range_table
+from marketdata.selectors.book_features import book_features
+from marketdata.selectors.public_trades import newest_trade_ms
+from marketdata.selectors.times import floor_to
+from marketdata.services import metrics
+from marketdata.services.bar_store import BarOutcome, bar_store
+from marketdata.services.gaps import gap_fill, gaps_record
+from marketdata.services.klines import BulkOutcome, klines_store
+from marketdata.services.order_book_log import order_book_log_store
+from marketdata.services.public_trades import public_trades_store
+
+TAPE = 0
+"""The interval_min under which holes of the trade tape are recorded."""
+_LATE_UNTIL_MS = 30_000
+"""A bar the venue does not give this long after its end will not come: a hole."""
+
+
+class DatabaseStorage:
+    def __init__(self, reader: MarketReader, options: PipelineOptions) -> None:
+        self._reader = reader
+        self._options = options
+
+    def bar(self, bar: Kline, features: BookFeatures | None, *, now_ms: int, lease: HeldLease | None) -> None:
+        bar_store(bar=bar, features=features, now_ms=now_ms, lease=lease)
+
+    def recover(
+        self,
+        symbol: str,
+        since_ms: dict[int, int],
+        *,
+        now_ms: int,
+        features: BookFeatures | None,
+        reason: str,
+        lease: HeldLease | None,
+    ) -> Recovery:
+        def store(bars: Sequence[Kline]) -> BulkOutcome:
+            return self._store_recovered(bars, features, now_ms=now_ms, lease=lease)
+
+        until: dict[int, int] = {}
+        fetched = 0
+        late = False
+        for interval_min, start_ms in since_ms.items():
+            outcome = gap_fill(
+                reader=self._reader,
+                symbol=symbol,
+                interval_min=interval_min,
+                start_ms=start_ms,
+                end_ms=now_ms,
+                now_ms=now_ms,
+                reason=reason,
+                record=reason != "start",
+                store=store,
+            )
+            end_ms = floor_to(now_ms, interval_min)
+            if outcome.remaining and outcome.remaining[-1][1] == end_ms and now_ms - end_ms < _LATE_UNTIL_MS:
+                late = True
+                end_ms = outcome.remaining[-1][0]
+            until[interval_min] = end_ms
+            fetched += len(outcome.bars)
+            metrics.CATCH_UP_BARS.labels(interval=interval_min).inc(len(outcome.bars))
+        interval_min = self._options.decision_interval_min
+        first_ms = since_ms[interval_min]
+        stored = range_table(symbol, interval_min, first_ms, until[interval_min])
+        sampled = book_features(symbol, first_ms, until[interval_min], interval_min=interval_min)
+        decisions = tuple((bar, sampled.get(bar.start_ms)) for bar in stored.klines())
+        return Recovery(until, fetched, late, decisions[-self._options.max_recovered_decisions :])
+
+    def recover_tape(self, symbol: str, *, now_ms: int) -> None:
+        """What the venue still gives; where that does not reach back to our newest trade, the hole is recorded."""
+        newest_ms = newest_trade_ms(symbol)
+        trades = self._reader.recent_trades(symbol, 1000)
+        public_trades_store(trades)
+        if newest_ms is not None and trades:
+            oldest_ms = min(trade.time_ms for trade in trades)
+            if oldest_ms > newest_ms + 1:
+                hole = [(newest_ms + 1, oldest_ms)]
+                gaps_record(symbol=symbol, interval_min=TAPE, ranges=hole, now_ms=now_ms, reason="tape interrupted")
+
+    def trades(self, trades: Sequence[PublicTrade]) -> None:
+        public_trades_store(trades)
+
+    def book_log(self, updates: Sequence[BookUpdate]) -> None:
+        order_book_log_store(updates)
+
+    def _store_recovered(
+        self, bars: Sequence[Kline], features: BookFeatures | None, *, now_ms: int, lease: HeldLease | None
+    ) -> BulkOutcome:
+        """The newest decision bar, if it closed a moment ago, gets the book of this moment with it."""
+        fresh = [
+            bar
+            for bar in bars
+            if features is not None
+            and bar.interval_min == self._options.decision_interval_min
+            and now_ms - bar.end_ms <= self._options.fresh_features_ms
+        ]
+        outcome = klines_store([bar for bar in bars if bar not in fresh], source=KlineSource.REST, now_ms=now_ms)
+        for bar in fresh:
+            result = bar_store(bar=bar, features=features, now_ms=now_ms, source=KlineSource.REST, lease=lease)
+            outcome += BulkOutcome(
+                seen=1,
+                new=int(result is BarOutcome.NEW),
+                same=int(result is BarOutcome.DUPLICATE),
+                corrected=int(result is BarOutcome.CORRECTED),
+            )
+        return outcome
