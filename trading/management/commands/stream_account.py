@@ -1,0 +1,33 @@
+"""`manage.py stream_account --account ID`: the execution process of one trading account."""
+
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from avigrid.kernel.errors import AviGridError
+from trading.runtime.execution import Execution, Exit
+
+
+class Command(BaseCommand):
+    help = (
+        "Send this account's orders, book its fills, protect its positions. One at a time: a second one exits with "
+        "code 3. Example: manage.py stream_account --account 1"
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--account", type=int, required=True, help="number of the trading account")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        execution = Execution(options["account"])
+        execution.listen_to_signals()
+        try:
+            code = execution.run()
+        except AviGridError as error:
+            self.stderr.write(f"{error.message} ({error.code})")
+            sys.exit(Exit.FAILED)
+        if code is Exit.LEASE_HELD:
+            self.stderr.write(f"Another process trades account {options['account']}; this one leaves it alone.")
+        if code is not Exit.STOPPED:
+            sys.exit(code)

@@ -1,0 +1,52 @@
+"""What every part of the execution process shares: whose account it is, the venue, the clocks and the fence."""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.utils import timezone
+
+from avigrid.common.leases import HeldLease
+from avigrid.exchange.ports import MarketReader, OrderGateway
+from avigrid.kernel.clock import Clock
+from avigrid.kernel.portfolio import VenuePosition
+from trading.runtime.prices import PriceReader
+from trading.services.locking import account_transaction
+
+
+@dataclass(slots=True)
+class Context:
+    """`positions` is what the venue last showed, by (symbol, position index): a view, never the books."""
+
+    account_id: int
+    environment: str
+    hedge_mode: bool
+    gateway: OrderGateway
+    market: MarketReader
+    clock: Clock
+    prices: PriceReader
+    fence: HeldLease | None = None
+    rng: random.Random = field(default_factory=random.Random)
+    positions: dict[tuple[str, int], VenuePosition] = field(default_factory=dict)
+    redis_down: bool = False
+
+    @contextmanager
+    def books(self) -> Iterator[None]:
+        """The account's lock in a transaction, fenced by our lease."""
+        with account_transaction(self.account_id, fence=self.fence):
+            yield
+
+    def see_position(self, row: VenuePosition) -> None:
+        """Frames may come late: an older row never replaces a newer one."""
+        known = self.positions.get((row.symbol, row.position_idx))
+        if known is None or row.updated_ms >= known.updated_ms:
+            self.positions[row.symbol, row.position_idx] = row
+
+    def now(self) -> datetime:
+        """This machine's clock: for retries, ages and stamps."""
+        return timezone.now()
+
+    def exchange_ms(self) -> int:
+        return self.clock.now_ms()

@@ -1,0 +1,409 @@
+"""The execution process: one thread that owns an account's orders, woken by frames, NOTIFY and the clock.
+
+Losing the lease, the private stream or a key ends the process with a code of its own; losing the database only pauses
+it, and nothing is sent meanwhile, because every send commits first.
+"""
+
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import IntEnum
+from types import FrameType
+
+import structlog
+from django.core.cache import cache
+from django.db import InterfaceError, OperationalError, connection
+
+from accounts.selectors.trading_accounts import active_key_id
+from avigrid.common import heartbeats, leases, metrics
+from avigrid.common.leases import HeldLease, LeaseLost
+from avigrid.exchange.bybit.connect import try_measure
+from avigrid.exchange.ports import StreamState
+from avigrid.kernel.errors import AviGridError, NotModified
+from risk.core.states import State
+from risk.selectors.guards import effective_state
+from trading.models import OPEN_PLAN_STATUSES, Decision, Plan
+from trading.runtime import gauges
+from trading.runtime.context import Context
+from trading.runtime.doubts import Doubts
+from trading.runtime.faults import fault_point
+from trading.runtime.halting import Halting
+from trading.runtime.hearing import Effects, Hearing
+from trading.runtime.inbox import Failed, Heard, Inbox, Item, Woken, database_url
+from trading.runtime.prices import MarketPrices
+from trading.runtime.protection import Protection
+from trading.runtime.reconciliation import Reconciler
+from trading.runtime.sending import Sender
+from trading.runtime.venue import VenueAccess, account_of, open_venue
+from trading.selectors.exchange_time import process_name
+from trading.selectors.kill_switch import flatten_pending
+from trading.services.alerts import alert_raise
+
+log = structlog.get_logger(__name__)
+
+LEASE_TTL_S = 15.0
+_CLOCK_ALERT_MS = 500
+_CLOCK_LIMIT_MS = 1_000
+
+
+class Exit(IntEnum):
+    STOPPED = 0
+    FAILED = 1
+    LEASE_HELD = 3
+    KEY_CHANGED = 4
+    STREAM_LOST = 5
+
+
+@dataclass(slots=True)
+class Timer:
+    """Due every `every_s` seconds of the wall; the first time at once unless told otherwise."""
+
+    every_s: float
+    last_s: float = float("-inf")
+
+    def due(self, now_s: float) -> bool:
+        if now_s - self.last_s < self.every_s:
+            return False
+        self.last_s = now_s
+        return True
+
+
+@dataclass(slots=True)
+class Timers:
+    lease: Timer = field(default_factory=lambda: Timer(3.0))
+    heartbeat: Timer = field(default_factory=lambda: Timer(1.0))
+    step: Timer = field(default_factory=lambda: Timer(1.0))
+    doubts: Timer = field(default_factory=lambda: Timer(2.0))
+    orders: Timer = field(default_factory=lambda: Timer(10.0))
+    positions: Timer = field(default_factory=lambda: Timer(30.0))
+    wallet: Timer = field(default_factory=lambda: Timer(60.0))
+    full: Timer = field(default_factory=lambda: Timer(300.0))
+    audit: Timer = field(default_factory=lambda: Timer(60.0))
+    clock: Timer = field(default_factory=lambda: Timer(10.0))
+    surroundings: Timer = field(default_factory=lambda: Timer(2.0))
+
+
+class Execution:
+    def __init__(
+        self,
+        account_id: int,
+        *,
+        venue: VenueAccess | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+        holder: str | None = None,
+    ) -> None:
+        """`venue` and `holder` are for tests; the process opens its own connection under its own name."""
+        self.account_id = account_id
+        self._given_venue = venue
+        self._monotonic = monotonic
+        self._holder = holder
+        self._lease: HeldLease | None = None
+        self._stopping = False
+        self._exit = Exit.STOPPED
+        self.inbox: Inbox
+        self._pending: list[Item] = []
+        self._timers = Timers()
+        self._is_database_up = True
+        self._clock_offset_ms = 0
+        self.is_ready = False
+        self.stream = "connecting"
+        self.last_reconciliation = ""
+
+    # -- life ---------------------------------------------------------------------------------------------------
+
+    def run(self) -> Exit:
+        """Until told to stop, or until it may or can not go on."""
+        try:
+            if not self.open():
+                return Exit.LEASE_HELD
+            metrics.serve()
+            while not self._stopping:
+                self.turn()
+        except LeaseLost:
+            log.error("lease_lost", account=self.account_id)
+            self._exit = Exit.LEASE_HELD
+        finally:
+            self.close()
+        return self._exit
+
+    def open(self) -> bool:
+        """Lease, venue, listeners. False where another process trades this account."""
+        account = account_of(self.account_id)
+        lease = leases.acquire(process_name(self.account_id), ttl_s=LEASE_TTL_S, holder=self._holder)
+        if lease is None:
+            log.error("lease_held", account=self.account_id, holder=leases.holder_of(process_name(self.account_id)))
+            return False
+        self._lease = lease
+        self.venue = self._given_venue or open_venue(self.account_id)
+        self.context = Context(
+            account_id=self.account_id,
+            environment=account.environment,
+            hedge_mode=account.hedge_mode,
+            gateway=self.venue.gateway,
+            market=self.venue.market,
+            clock=self.venue.clock,
+            prices=MarketPrices(self.venue.market),
+            fence=lease,
+        )
+        self._assemble()
+        heartbeats.beat(process_name(self.account_id), {}, started=True)
+        self.inbox.start()
+        return True
+
+    def close(self) -> None:
+        if self._lease is not None:
+            if hasattr(self, "inbox"):
+                self.inbox.stop()
+            try:
+                leases.release(self._lease)
+            except (OperationalError, InterfaceError):
+                log.warning("lease_not_released")
+
+    def stop(self, _number: int = 0, _frame: FrameType | None = None) -> None:
+        self._stopping = True
+
+    def listen_to_signals(self) -> None:
+        signal.signal(signal.SIGTERM, self.stop)
+        signal.signal(signal.SIGINT, self.stop)
+
+    def _assemble(self) -> None:
+        self.inbox = Inbox(self.account_id, self.venue.feed, database_url())
+        self.hearing = Hearing(self.context)
+        self.sender = Sender(self.context)
+        self.doubts = Doubts(self.context, self.hearing)
+        self.protection = Protection(self.context)
+        self.halting = Halting(self.context)
+        self.reconciler = Reconciler(self.context, self.hearing, drain=self._drain)
+
+    def turn(self, wait_s: float = 0.2) -> None:
+        """One round: wait at most `wait_s` for news, then do whatever is due."""
+        self._pending += self.inbox.take(wait_s=0.0 if self._pending else wait_s)
+        gauges.QUEUE.set(len(self.inbox))
+        try:
+            self._turn()
+            self._is_database_up = True
+        except (OperationalError, InterfaceError) as error:
+            self._database_lost(error)
+
+    def _database_lost(self, error: Exception) -> None:
+        """Frames stay in `_pending`; afterwards everything is compared once."""
+        if self._is_database_up:
+            log.error("database_lost", error=type(error).__name__)
+        self._is_database_up = False
+        self.is_ready = self.sender.entries_ready = False
+        self._timers.full.last_s = float("-inf")
+        connection.close()
+        time.sleep(0.5)
+
+    # -- one turn -----------------------------------------------------------------------------------------------
+
+    def _turn(self) -> None:
+        now_s = self._monotonic()
+        if self._timers.lease.due(now_s) and self._lease is not None:
+            leases.renew(self._lease, ttl_s=LEASE_TTL_S)
+        effects = self._digest()
+        if self._timers.surroundings.due(now_s):
+            self._look_around()
+        if not self.is_ready:
+            self._start_up(now_s)
+        if effects.plans or effects.positions or self._timers.step.due(now_s):
+            self._step_plans(effects)
+        self.sender.run()
+        urgent = set(self.sender.doubted) | effects.owed
+        self.sender.doubted.clear()
+        if urgent or self._timers.doubts.due(now_s):
+            asked = self.doubts.run(urgent)
+            if asked.positions:
+                self.protection.run()
+        self._sweeps(now_s)
+        if self._timers.heartbeat.due(now_s):
+            self._beat()
+
+    def _digest(self) -> Effects:
+        """Pending items in order; they leave the list only once they are committed."""
+        heard = [item for item in self._pending if isinstance(item, Heard)]
+        for item in self._pending:
+            if isinstance(item, Failed):
+                log.error("source_failed", source=item.source, reason=item.reason)
+                self._exit, self._stopping = Exit.STREAM_LOST, True
+        effects = self.hearing.take(heard)
+        others, self._pending = [item for item in self._pending if isinstance(item, Woken)], []
+        for one in heard:
+            if isinstance(one.event, StreamState):
+                self._stream_state(one.event)
+        for woken in others:
+            if woken.kind == "trading_state" and woken.flatten:
+                self.halting.flatten(woken.symbol)
+        if effects.positions:
+            self.protection.run()
+        if any(woken.kind in ("trading_state", "plan") for woken in others):
+            self.halting.run()
+        return effects
+
+    def _drain(self) -> None:
+        """Book what the stream delivered while a question was on its way; wake-ups stay for the next turn."""
+        items = self.inbox.take(wait_s=0.0, limit=10_000)
+        self._pending += items
+        heard = [item for item in self._pending if isinstance(item, Heard) and not isinstance(item.event, StreamState)]
+        self.hearing.take(heard)
+        taken = {id(item) for item in heard}
+        self._pending = [item for item in self._pending if id(item) not in taken]
+
+    def _stream_state(self, state: StreamState) -> None:
+        self.stream = state.kind
+        log.info("private_stream", state=state.kind, reason=state.reason)
+        if state.kind in ("up", "gap") and self.is_ready:
+            self._reconcile("reconnect")
+
+    def _start_up(self, now_s: float) -> None:
+        """Nothing opens before this went well once; it is tried again with every turn of its timer."""
+        if not self._timers.full.due(now_s) and self._timers.full.last_s + 5.0 > now_s:
+            return
+        self._timers.full.last_s = now_s
+        self._position_mode()
+        self.doubts.run(set())
+        result = self._reconcile("start")
+        if result == "incomplete":
+            return
+        self.protection.run(audit_all=True)
+        for timer in (self._timers.orders, self._timers.positions, self._timers.wallet, self._timers.audit):
+            timer.last_s = now_s
+        self.is_ready = True
+        self._resume_flatten()
+        fault_point("after_startup")
+
+    def _position_mode(self) -> None:
+        try:
+            self.context.gateway.set_hedge_mode(enabled=self.context.hedge_mode)
+        except NotModified:
+            return
+        except AviGridError as error:
+            mode = "hedge" if self.context.hedge_mode else "one-way"
+            alert_raise(
+                kind="position_mode",
+                severity="critical",
+                dedupe_key=f"{self.account_id}:{error.code}",
+                sentence=f"The account cannot be put into {mode} mode ({error.code}): close what is open first.",
+                now=self.context.now(),
+                code=error.code,
+            )
+
+    def _resume_flatten(self) -> None:
+        """A flatten that was asked for and cut off goes on: the state remembers it."""
+        for symbol in flatten_pending(self.account_id):
+            self.halting.flatten(symbol)
+
+    def _step_plans(self, effects: Effects) -> None:
+        plans = set(
+            Plan.objects.filter(account_id=self.account_id, status__in=OPEN_PLAN_STATUSES).values_list("pk", flat=True)
+        )
+        if plans:
+            state = effective_state(self.account_id)
+            self.hearing.entries_allowed = (
+                self.is_ready
+                and self._is_clock_good()
+                and state is State.ACTIVE
+                and not self.context.redis_down
+                and not self.halting.running
+            )
+            self.hearing.trends = self._trends()
+            with self.context.books():
+                self.hearing.step(plans | effects.plans)
+        self.halting.run()
+        self.protection.run()
+
+    def _sweeps(self, now_s: float) -> None:
+        if not self.is_ready:
+            return
+        if self._timers.full.due(now_s):
+            self._reconcile("full")
+        if self._timers.orders.due(now_s):
+            self._reconcile("orders")
+        if self._timers.positions.due(now_s):
+            self._reconcile("positions")
+        if self._timers.wallet.due(now_s):
+            self._reconcile("wallet")
+        if self._timers.audit.due(now_s):
+            self.protection.run(audit_all=True)
+
+    def _reconcile(self, scope: str) -> str:
+        """One at a time per account: while a run by hand holds the lease, this one waits for its next time."""
+        lease = leases.acquire(f"reconciliation:{self.account_id}", ttl_s=60.0)
+        if lease is None:
+            return "busy"
+        try:
+            result = self.reconciler.run(scope)
+        finally:
+            leases.release(lease)
+        self.last_reconciliation = f"{scope} {result.status}"
+        self.sender.entries_ready = result.status != "incomplete" and (self.is_ready or scope == "start")
+        return result.status
+
+    # -- surroundings -------------------------------------------------------------------------------------------
+
+    def _look_around(self) -> None:
+        try:
+            cache.set(f"execution:{self.account_id}", 1, 10)
+            self.context.redis_down = False
+        except Exception:
+            if not self.context.redis_down:
+                log.warning("redis_down")
+            self.context.redis_down = True
+        if self._given_venue is None and active_key_id(self.account_id) != self.venue.key_row:
+            log.warning("key_changed")
+            self._exit, self._stopping = Exit.KEY_CHANGED, True
+        if self._timers.clock.due(self._monotonic()):
+            self._measure_clock()
+
+    def _measure_clock(self) -> None:
+        try_measure(self.venue.clock)
+        last = self.venue.clock.last
+        # A simulated exchange keeps a time of its own; being far from ours is its nature.
+        self._clock_offset_ms = 0 if last is None or self.context.environment == "simulated" else int(last.offset_ms)
+        gauges.CLOCK_OFFSET.set(self._clock_offset_ms)
+        if abs(self._clock_offset_ms) > _CLOCK_ALERT_MS:
+            now = self.context.now()
+            alert_raise(
+                kind="clock_offset",
+                severity="warning",
+                dedupe_key=f"{self.account_id}:{now:%Y-%m-%d-%H}",
+                sentence=f"Our clock is {self._clock_offset_ms} ms from the exchange's.",
+                now=now,
+                offset_ms=self._clock_offset_ms,
+            )
+
+    def _is_clock_good(self) -> bool:
+        return abs(self._clock_offset_ms) <= _CLOCK_LIMIT_MS
+
+    def _trends(self) -> dict[str, int]:
+        """The 15m trend as the last decision of each symbol saw it."""
+        symbols = Plan.objects.filter(account_id=self.account_id, status__in=OPEN_PLAN_STATUSES).values_list(
+            "symbol", flat=True
+        )
+        newest = Decision.objects.filter(symbol__in=set(symbols)).order_by("symbol", "-bar_start").distinct("symbol")
+        found = {}
+        for symbol, indicators in newest.values_list("symbol", "indicators"):
+            trend = indicators.get("trend")
+            if isinstance(trend, int):
+                found[symbol] = trend
+        return found
+
+    def _beat(self) -> None:
+        clock = self.venue.clock
+        heartbeats.beat(
+            process_name(self.account_id),
+            {
+                "exchange_ms": clock.now_ms(),
+                "rate_ratio": clock.rate_ratio,
+                "offset_ms": self._clock_offset_ms,
+                "stream": self.stream,
+                "is_ready": self.is_ready,
+                "reconciliation": self.last_reconciliation,
+                "queue": len(self.inbox),
+                "unprotected_qty": str(self.protection.unprotected_qty),
+                "unprotected_qty_max": str(self.protection.unprotected_qty_max),
+                "redis_down": self.context.redis_down,
+                "flattening": sorted(self.halting.running),
+            },
+        )

@@ -1,0 +1,154 @@
+"""Private frames into the books: a drained batch in one transaction, one by one where the batch fails."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import structlog
+from django.db import Error as DatabaseError
+
+from avigrid.kernel.orders import Execution, VenueOrder
+from avigrid.kernel.portfolio import VenuePosition, Wallet
+from risk.core.states import State
+from risk.selectors.guards import effective_state
+from trading.avi5.state import MarketView
+from trading.models import OPEN_PLAN_STATUSES, Order, Plan
+from trading.runtime import gauges
+from trading.runtime.context import Context
+from trading.runtime.faults import fault_point
+from trading.runtime.inbox import Heard
+from trading.services.booking import execution_book
+from trading.services.equity import equity_store
+from trading.services.order_events import order_frame_apply
+from trading.services.plan_step import plan_step
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Effects:
+    """What a batch of news changed: plans that were stepped, orders whose executions are still owed."""
+
+    plans: set[int] = field(default_factory=set)
+    positions: set[tuple[str, int]] = field(default_factory=set)
+    owed: set[str] = field(default_factory=set)
+    fills: int = 0
+
+
+@dataclass(slots=True)
+class Hearing:
+    context: Context
+    entries_allowed: bool = False
+    trends: dict[str, int] = field(default_factory=dict)
+
+    def take(self, heard: Sequence[Heard]) -> Effects:
+        """Raises database errors; anything else wrong with one frame is logged and costs that frame only."""
+        if not heard:
+            return Effects()
+        fault_point("before_booking")
+        try:
+            effects = self._together(heard)
+        except DatabaseError:
+            raise
+        except Exception:
+            log.exception("batch_failed", frames=len(heard))
+            effects = Effects()
+            for one in heard:
+                self._alone(one, effects)
+        fault_point("after_booking_commit")
+        now = self.context.now()
+        for one in heard:
+            if isinstance(one.event, Execution):
+                gauges.BOOKING.observe((now - one.at).total_seconds())
+        return effects
+
+    def _alone(self, one: Heard, effects: Effects) -> None:
+        try:
+            alone = self._together([one])
+        except DatabaseError:
+            raise
+        except Exception:
+            log.exception("frame_failed", frame=type(one.event).__name__)
+            return
+        effects.plans |= alone.plans
+        effects.positions |= alone.positions
+        effects.owed |= alone.owed
+        effects.fills += alone.fills
+
+    def _together(self, heard: Sequence[Heard]) -> Effects:
+        effects = Effects()
+        with self.context.books():
+            for one in heard:
+                self._one(one, effects)
+            self.step(effects.plans)
+        return effects
+
+    def _one(self, one: Heard, effects: Effects) -> None:
+        event = one.event
+        if isinstance(event, VenueOrder):
+            self.order_row(event, effects, is_query=False)
+        elif isinstance(event, Execution):
+            self.execution(event, effects, one)
+        elif isinstance(event, VenuePosition):
+            self.context.see_position(event)
+            effects.positions.add((event.symbol, event.position_idx))
+        elif isinstance(event, Wallet):
+            equity_store(account_id=self.context.account_id, wallet=event, at_ms=self.context.exchange_ms())
+
+    def order_row(self, row: VenueOrder, effects: Effects, *, is_query: bool) -> Order | None:
+        """Within the books. None where the order is not ours."""
+        order = self._order_of(row)
+        if order is None:
+            return None
+        belief = order_frame_apply(order=order, row=row, is_query=is_query, now=self.context.now())
+        if belief.misses_fills:
+            effects.owed.add(order.order_link_id)
+        effects.plans.add(order.plan_id)
+        return order
+
+    def execution(self, event: Execution, effects: Effects, one: Heard | None = None, source: str = "stream") -> bool:
+        """Within the books. False where it was booked before."""
+        now = self.context.now()
+        booking = execution_book(
+            account_id=self.context.account_id,
+            execution=event,
+            hedge_mode=self.context.hedge_mode,
+            received_at=one.at if one else now,
+            now=now,
+            source=source,
+        )
+        if booking is None:
+            return False
+        gauges.FILLS.labels(source=source).inc()
+        effects.fills += 1
+        effects.positions.add((booking.symbol, booking.position_idx))
+        if booking.plan_id is not None:
+            effects.plans.add(booking.plan_id)
+        return True
+
+    def step(self, plan_ids: set[int]) -> None:
+        """Within the books: every open plan among these takes its next step."""
+        plans = list(
+            Plan.objects.filter(pk__in=plan_ids, status__in=OPEN_PLAN_STATUSES).select_related("signal__decision")
+        )
+        if not plans:
+            return
+        prices = self.context.prices.read({plan.symbol for plan in plans})
+        for plan in plans:
+            price = prices.get(plan.symbol)
+            market = MarketView(
+                now_ms=self.context.exchange_ms(),
+                price=price.mark if price else None,
+                trend=self.trends.get(plan.symbol),
+                next_funding_ms=price.next_funding_ms if price else None,
+                entries_allowed=self._may_enter(plan.symbol),
+            )
+            plan_step(plan=plan, market=market, now=self.context.now())
+
+    def _may_enter(self, symbol: str) -> bool:
+        return self.entries_allowed and effective_state(self.context.account_id, symbol) is State.ACTIVE
+
+    def _order_of(self, row: VenueOrder) -> Order | None:
+        orders = Order.objects.filter(account_id=self.context.account_id)
+        if row.order_link_id:
+            return orders.filter(order_link_id=row.order_link_id).first()
+        return orders.filter(venue_order_id=row.order_id).first() if row.order_id else None

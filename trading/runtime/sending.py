@@ -1,0 +1,233 @@
+"""Intents to the venue, each exactly once: marked, committed, sent, and the answer committed.
+
+Nothing else in the system creates orders at the venue. A crash between any two lines leaves an order that is `intent`
+(never sent), `submitting` (becomes unknown at the next start) or as the venue has it.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import structlog
+from django.db.models import Q
+
+from avigrid.kernel.errors import (
+    AviGridError,
+    DuplicateOrder,
+    OperatorNeeded,
+    OrderNotFound,
+    OutcomeUnknown,
+    Rejected,
+    Retryable,
+)
+from avigrid.kernel.orders import OrderRole, OrderStatus
+from risk.core.states import State
+from risk.selectors.guards import effective_state
+from risk.selectors.limits import limits_of
+from trading.engine.lifecycle import OrderEventKind
+from trading.models import LIVE_STATUSES, Order, PlanStatus
+from trading.runtime import gauges
+from trading.runtime.context import Context
+from trading.runtime.faults import fault_point
+from trading.services.alerts import alert_raise
+from trading.services.guards import order_guard
+from trading.services.intents import intent_of
+from trading.services.order_events import order_event_apply
+
+log = structlog.get_logger(__name__)
+
+ENTRY_MAX_AGE = timedelta(seconds=60)
+CANCEL_AGAIN = timedelta(seconds=3)
+_BREAKER_AFTER = 3
+_BREAKER_OPEN = timedelta(seconds=60)
+_MAX_BACKOFF_S = 30.0
+_LANES = {OrderRole.CLOSE.value: 0, OrderRole.TAKE_PROFIT.value: 1, OrderRole.ENTRY.value: 2}
+
+
+@dataclass(slots=True)
+class Breaker:
+    """Identical refusals in a row open it: the same mistake is not sent all day."""
+
+    code: str = ""
+    count: int = 0
+    open_until: datetime | None = None
+
+
+@dataclass(slots=True)
+class Sender:
+    context: Context
+    _not_before: dict[int, datetime] = field(default_factory=dict)
+    _failures: dict[int, int] = field(default_factory=dict)
+    _breakers: dict[tuple[str, str], Breaker] = field(default_factory=dict)
+    _leverage_set: set[str] = field(default_factory=set)
+    doubted: list[str] = field(default_factory=list)
+    """Order link ids whose fate should be asked for now."""
+    entries_ready: bool = False
+    """False until the start-up reconciliation is good: nothing opens before."""
+
+    def run(self) -> None:
+        """Cancels first, then closes, exits, entries."""
+        self._cancels()
+        now = self.context.now()
+        intents = Order.objects.filter(account_id=self.context.account_id, status=OrderStatus.INTENT.value)
+        for order in sorted(intents.select_related("plan"), key=lambda row: (_LANES[row.role], row.pk)):
+            due = self._not_before.get(order.pk)
+            if due is None or due <= now:
+                self._send(order)
+
+    def _cancels(self) -> None:
+        now = self.context.now()
+        asked = (
+            Order.objects.filter(
+                account_id=self.context.account_id, cancel_requested_at__isnull=False, status__in=LIVE_STATUSES
+            )
+            .exclude(status__in=(OrderStatus.INTENT.value, OrderStatus.SUBMITTING.value))
+            .filter(Q(cancel_sent_at__isnull=True) | Q(cancel_sent_at__lt=now - CANCEL_AGAIN))
+        )
+        for order in asked:
+            self._cancel(order)
+
+    def _cancel(self, order: Order) -> None:
+        try:
+            self.context.gateway.cancel(symbol=order.symbol, order_link_id=order.order_link_id)
+            fault_point("after_cancel")
+        except (OrderNotFound, OutcomeUnknown):
+            self.doubted.append(order.order_link_id)  # gone or not: ask what became of it
+        except Retryable:
+            return
+        except AviGridError as error:
+            log.warning("cancel_refused", order=order.order_link_id, code=error.code)
+            self.doubted.append(order.order_link_id)
+        Order.objects.filter(pk=order.pk).update(cancel_sent_at=self.context.now())
+
+    def _send(self, order: Order) -> None:
+        fault_point("before_send")
+        if order.role == OrderRole.ENTRY.value:
+            self._leverage(order.symbol)
+        price = self.context.prices.read({order.symbol}).get(order.symbol)
+        mark_price = price.mark if price else None
+        with self.context.books():
+            order = Order.objects.select_related("plan").get(pk=order.pk)
+            if order.status != OrderStatus.INTENT.value or not self._may_send(order, mark_price):
+                return
+            order_event_apply(order=order, event=OrderEventKind.SEND, now=self.context.now())
+        fault_point("after_submitting_commit")
+        error: AviGridError | None = None
+        venue_order_id = ""
+        try:
+            venue_order_id = self.context.gateway.place(intent_of(order)).order_id
+            fault_point("after_place")
+        except AviGridError as raised:
+            error = raised
+        with self.context.books():
+            self._answer(Order.objects.select_related("plan").get(pk=order.pk), venue_order_id, error)
+        fault_point("after_ack_commit")
+
+    def _answer(self, order: Order, venue_order_id: str, error: AviGridError | None) -> None:
+        now = self.context.now()
+        if error is None:
+            order.venue_order_id = order.venue_order_id or venue_order_id
+            order_event_apply(order=order, event=OrderEventKind.ACK, now=now, evidence=f"venue id {venue_order_id}")
+            self._breakers.pop((order.symbol, order.role), None)
+            self._forget(order)
+            gauges.ORDERS.labels(role=order.role, outcome="accepted").inc()
+            return
+        gauges.ORDERS.labels(role=order.role, outcome=error.code).inc()
+        evidence = f"{error.code}: {error.message}"
+        if isinstance(error, DuplicateOrder | OutcomeUnknown):
+            # A duplicate id proves that an earlier send arrived; what became of it only the venue can say.
+            order_event_apply(order=order, event=OrderEventKind.UNCERTAIN, now=now, evidence=evidence)
+            self.doubted.append(order.order_link_id)
+        elif isinstance(error, Retryable) or (isinstance(error, OperatorNeeded) and order.reduce_only):
+            order_event_apply(order=order, event=OrderEventKind.NOT_SENT, now=now, evidence=evidence)
+            self._back_off(order, error, now)
+        else:
+            venue_code = str(error.details.get("venue_code", error.code))
+            order_event_apply(
+                order=order, event=OrderEventKind.REJECT, now=now, evidence=evidence, venue_code=venue_code
+            )
+            self._forget(order)
+            self._count_refusal(order, error.code, now)
+        if isinstance(error, OperatorNeeded):
+            alert_raise(
+                kind="operator_needed",
+                severity="critical",
+                dedupe_key=f"{self.context.account_id}:{error.code}:{now:%Y-%m-%d-%H}",
+                sentence=f"The venue refuses to trade: {error.message}",
+                now=now,
+                code=error.code,
+            )
+
+    def _may_send(self, order: Order, mark_price: Decimal | None) -> bool:
+        """Checked in the transaction that marks it as sent, so that a halt committed before is always seen."""
+        now = self.context.now()
+        state = effective_state(self.context.account_id, order.symbol)
+        if order.role == OrderRole.ENTRY.value and not self._entry_may_go(order, state, now):
+            return False
+        if order.role == OrderRole.TAKE_PROFIT.value and state is State.HALTED:
+            return False  # kept: exits are placed again once the halt ends; the stop protects meanwhile
+        refusal = order_guard(order, mark_price=mark_price)
+        if refusal is not None:
+            order_event_apply(
+                order=order, event=OrderEventKind.REJECT, now=now, evidence=refusal.sentence, venue_code=refusal.code
+            )
+            self._count_refusal(order, refusal.code, now)
+            return False
+        return True
+
+    def _entry_may_go(self, order: Order, state: State, now: datetime) -> bool:
+        why = ""
+        if state is not State.ACTIVE:
+            why = f"trading is {state.value}"
+        elif order.plan.status not in (PlanStatus.PLACING, PlanStatus.ACTIVE) or order.plan.entries_cancelled:
+            why = "the plan buys no more"
+        elif now - order.created_at > ENTRY_MAX_AGE:
+            why = "too old to be sent"
+        if why:
+            order_event_apply(order=order, event=OrderEventKind.WITHDRAW, now=now, evidence=why)
+            return False
+        if not self.entries_ready or self.context.redis_down:
+            return False
+        breaker = self._breakers.get((order.symbol, order.role))
+        return breaker is None or breaker.open_until is None or now >= breaker.open_until
+
+    def _leverage(self, symbol: str) -> None:
+        """The setting our margin sums assume, once a symbol and process."""
+        if symbol in self._leverage_set:
+            return
+        self._leverage_set.add(symbol)
+        try:
+            self.context.gateway.set_leverage(symbol=symbol, leverage=limits_of(self.context.account_id).max_leverage)
+        except Rejected:
+            return  # as it was already, or not possible now: the venue's own margin check still stands
+        except AviGridError as error:
+            self._leverage_set.discard(symbol)
+            log.warning("leverage_not_set", symbol=symbol, code=error.code)
+
+    def _back_off(self, order: Order, error: AviGridError, now: datetime) -> None:
+        failures = self._failures.get(order.pk, 0) + 1
+        self._failures[order.pk] = failures
+        told_s = error.details.get("retry_after_s")
+        wait_s = float(told_s) if isinstance(told_s, int | float) else 0.5
+        wait_s = min(max(wait_s, 0.1) * 2 ** min(failures - 1, 6), _MAX_BACKOFF_S)
+        self._not_before[order.pk] = now + timedelta(seconds=wait_s * (0.75 + self.context.rng.random() / 2))
+
+    def _forget(self, order: Order) -> None:
+        self._not_before.pop(order.pk, None)
+        self._failures.pop(order.pk, None)
+
+    def _count_refusal(self, order: Order, code: str, now: datetime) -> None:
+        breaker = self._breakers.setdefault((order.symbol, order.role), Breaker())
+        breaker.count = breaker.count + 1 if breaker.code == code else 1
+        breaker.code = code
+        if breaker.count >= _BREAKER_AFTER:
+            breaker.open_until = now + _BREAKER_OPEN
+            breaker.count = 0
+            alert_raise(
+                kind="circuit_open",
+                severity="warning",
+                dedupe_key=f"{order.symbol}:{order.role}:{code}:{now:%Y-%m-%d-%H-%M}",
+                sentence=f"{order.symbol}: {_BREAKER_AFTER} {order.role} orders in a row refused ({code}); pausing.",
+                now=now,
+                code=code,
+            )

@@ -1,0 +1,179 @@
+"""Taking over what was found at the venue: a position of unknown origin becomes a plan with provenance `adopted`.
+
+Callers hold the account's lock.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from accounts.services.audit import audit
+from avigrid.kernel.errors import Rejected
+from avigrid.kernel.instrument import Instrument
+from avigrid.kernel.money import ZERO, Rounding
+from avigrid.kernel.orders import OrderRole, OrderStatus, OrderType, Side, TimeInForce
+from avigrid.kernel.portfolio import VenuePosition
+from marketdata.selectors.instruments import instrument
+from risk.core.states import State, StateSource
+from risk.selectors.limits import limits_of
+from risk.services.states import tighten
+from trading.avi5.config import Profile
+from trading.avi5.spec import Grain, PlanSpec, RungSpec
+from trading.models import Fill, Order, Plan, PlanOrigin, PlanStatus, Position
+from trading.services.booking import plan_totals_refresh, position_fold
+from trading.services.intents import installation
+from trading.services.times import from_ms
+
+if TYPE_CHECKING:
+    from accounts.models import User
+
+_STOP_RATIO = Decimal("0.05")
+_TAKER = Decimal("0.00055")
+
+
+def old_position_book(*, account_id: int, held: VenuePosition, now: datetime) -> Fill:
+    """Older than the venue's history: one fill at its average price stands for all that is not told any more."""
+    if held.side is None or held.avg_price is None:
+        raise Rejected(f"The position in {held.symbol} has no average price.", code="no_average_price")
+    fill = Fill.objects.create(
+        exec_id=f"adopted-{account_id}-{held.symbol}-{held.position_idx}-{held.created_ms}"[:64],
+        account_id=account_id,
+        symbol=held.symbol,
+        position_idx=held.position_idx,
+        side=held.side.value,
+        kind="Adopted",
+        price=held.avg_price,
+        quantity=held.size,
+        fee_usd=ZERO,
+        is_maker=False,
+        executed_at=from_ms(held.created_ms),
+        received_at=now,
+        booked_at=now,
+        source="adopted",
+    )
+    position_fold(fill)
+    return fill
+
+
+def position_adopt(
+    *, account_id: int, held: VenuePosition, exchange_ms: int, now: datetime, actor: "User | str", reason: str = ""
+) -> Plan:
+    """A plan around the booked position: no more entries, a stop (the venue's own, else 5 % away), closable by anybody.
+
+    The symbol is tightened to REDUCING: somebody should look. Raises Rejected `not_booked`.
+    """
+    position = Position.objects.filter(
+        account_id=account_id, symbol=held.symbol, position_idx=held.position_idx
+    ).first()
+    if position is None or position.size == 0:
+        raise Rejected(f"The books hold nothing in {held.symbol}.", code="not_booked")
+    grain = instrument(held.symbol)
+    direction = 1 if position.size > 0 else -1
+    quantity = abs(position.size)
+    average = position.entry_value_usd / quantity
+    stop = held.stop_loss or grain.price(
+        average * (1 - direction * _STOP_RATIO), Rounding.DOWN if direction > 0 else Rounding.UP
+    )
+    spec = _spec(grain, direction=direction, quantity=quantity, average=average, stop=stop, account_id=account_id)
+    plan = Plan.objects.create(
+        account_id=account_id,
+        origin=PlanOrigin.ADOPTED,
+        symbol=held.symbol,
+        direction=direction,
+        position_idx=held.position_idx,
+        profile=spec.profile.value,
+        spec=spec.to_json(),
+        state={"entries_stopped_reason": "cancelled"},
+        status=PlanStatus.ACTIVE,
+        stop_price=stop,
+        entries_cancelled=True,
+        r_usd=spec.r_usd,
+        created_at=now,
+        opened_at=from_ms(exchange_ms),
+    )
+    entry = Order.objects.create(
+        order_link_id=f"{installation()}-{plan.pk}-e0-0-0",
+        plan=plan,
+        account_id=account_id,
+        role=OrderRole.ENTRY.value,
+        symbol=held.symbol,
+        side=Side.from_direction(direction).value,
+        order_type=OrderType.LIMIT.value,
+        time_in_force=TimeInForce.GTC.value,
+        quantity=quantity,
+        price=spec.entry,
+        position_idx=held.position_idx,
+        status=OrderStatus.FILLED.value,
+        filled_qty=quantity,
+        avg_price=average,
+        venue_filled_qty=quantity,
+        is_reserved=False,
+        created_at=now,
+        submitted_at=now,
+        closed_at=now,
+        reason="stands for a position that was found",
+    )
+    unclaimed = Fill.objects.filter(
+        account_id=account_id, symbol=held.symbol, position_idx=held.position_idx, plan__isnull=True
+    )
+    unclaimed.filter(side=entry.side).update(plan=plan, order=entry)
+    plan_totals_refresh(plan)
+    audit(
+        actor=actor,
+        action="position.adopted",
+        obj=plan,
+        after={"symbol": held.symbol, "size": position.size, "average": average, "stop": stop},
+        reason=reason,
+    )
+    tighten(
+        account_id=account_id,
+        symbol=held.symbol,
+        to=State.REDUCING,
+        source=StateSource.RECONCILIATION,
+        reason=f"A position of {quantity.normalize():f} {held.symbol} was adopted.",
+        actor=actor,
+        now=now,
+    )
+    return plan
+
+
+def _spec(
+    grain: Instrument, *, direction: int, quantity: Decimal, average: Decimal, stop: Decimal, account_id: int
+) -> PlanSpec:
+    entry = grain.price(average, Rounding.NEAREST)
+    loss = max((average - stop) * direction, ZERO) * quantity
+    return PlanSpec(
+        symbol=grain.symbol,
+        direction=direction,
+        profile=Profile.SWING,
+        entry=entry,
+        stop=stop,
+        distance=abs(entry - stop),
+        rungs=(
+            RungSpec(
+                rung=0,
+                price=entry,
+                limit_price=entry,
+                quantity=quantity,
+                is_post_only=False,
+                take_profit=None,
+                loss_usd=loss,
+            ),
+        ),
+        take_profits=(),
+        r_usd=limits_of(account_id).r_usd,
+        planned_loss_usd=loss,
+        expected_fees_usd=entry * quantity * _TAKER,
+        taker_fee=_TAKER,
+        maker_fee=_TAKER,
+        grain=Grain(
+            tick_size=grain.tick_size,
+            qty_step=grain.qty_step,
+            min_order_qty=grain.min_order_qty,
+            min_notional=grain.min_notional,
+            max_limit_qty=grain.max_limit_qty,
+            max_market_qty=grain.max_market_qty,
+        ),
+        refusal=None,
+        config_hash="adopted",
+    )
