@@ -66,9 +66,9 @@ def test_chain_links_in_order_and_head_follows() -> None:
 
 def test_an_entry_of_a_rolled_back_transaction_leaves_nothing() -> None:
     write(1)
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
+    with transaction.atomic():
         write(1)
-        raise ZeroDivisionError
+        transaction.set_rollback(True)
     assert AuditEntry.objects.count() == AuditLink.objects.count() == 1
     assert verify_chain().is_good
 

@@ -1,0 +1,269 @@
+"""Logging in on the web: two steps, lockout, mandatory device, one-time links, sessions."""
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core import mail
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.core import totp
+from accounts.core.roles import Role
+from accounts.models import AuditEntry, OneTimeLink, RecoveryCode, TotpDevice, User, UserSession
+from accounts.services.users import user_deactivate, user_role_set
+from tests.support.users import PASSWORD, code_for, login, make_device, make_user
+
+pytestmark = pytest.mark.django_db
+
+LOGIN = "/accounts/login/"
+CODE = "/accounts/code/"
+
+
+def enter(client: Client, user: User, password: str = PASSWORD, **extra: Any) -> Any:
+    return client.post(LOGIN, {"email": user.email, "password": password, **extra})
+
+
+def last_action() -> str:
+    return AuditEntry.objects.latest("pk").action
+
+
+def test_viewer_enters_with_password_alone(client: Client) -> None:
+    user = make_user("viewer", password=PASSWORD)
+    answer = enter(client, user, next="/accounts/sessions/")
+    assert answer.status_code == 302
+    assert answer["Location"] == "/accounts/sessions/"
+    assert client.get("/accounts/sessions/").status_code == 200
+    assert last_action() == "login"
+    assert UserSession.objects.get().user == user
+
+
+def test_email_is_case_insensitive(client: Client) -> None:
+    user = make_user("viewer", password=PASSWORD)
+    assert client.post(LOGIN, {"email": user.email.upper(), "password": PASSWORD}).status_code == 302
+
+
+def test_trader_needs_password_then_code(client: Client) -> None:
+    user = make_user("trader", password=PASSWORD)
+    assert enter(client, user)["Location"] == CODE
+    assert client.get("/accounts/sessions/").status_code == 302  # not in yet
+    answer = client.post(CODE, {"code": "000000"})
+    assert answer.status_code == 401
+    assert last_action() == "login.failed"
+    answer = client.post(CODE, {"code": code_for(user)})
+    assert answer.status_code == 302
+    entry = AuditEntry.objects.latest("pk")
+    assert (entry.action, entry.otp_used) == ("login", True)
+    assert client.get("/accounts/sessions/").status_code == 200
+
+
+def test_a_code_works_once(client: Client) -> None:
+    user = make_user("trader", password=PASSWORD)
+    code = code_for(user)
+    enter(client, user)
+    assert client.post(CODE, {"code": code}).status_code == 302
+    other = Client()
+    enter(other, user)
+    assert other.post(CODE, {"code": code}).status_code == 401
+
+
+def test_code_page_alone_leads_back_to_login(client: Client) -> None:
+    assert client.get(CODE)["Location"] == LOGIN
+    assert client.post(CODE, {"code": "123456"})["Location"] == LOGIN
+
+
+def test_pending_password_expires(client: Client) -> None:
+    user = make_user("trader", password=PASSWORD)
+    enter(client, user)
+    session = client.session
+    session["login_pending"] = {**session["login_pending"], "at": timezone.now().timestamp() - 301}
+    session.save()
+    assert client.post(CODE, {"code": code_for(user)})["Location"] == LOGIN
+
+
+@pytest.mark.parametrize("target", ["https://evil.example/", "//evil.example/", "javascript:alert(1)"])
+def test_next_never_leaves_the_house(client: Client, target: str) -> None:
+    user = make_user("viewer", password=PASSWORD)
+    assert enter(client, user, next=target)["Location"] == "/"
+
+
+def test_wrong_password_and_unknown_address_look_the_same(client: Client) -> None:
+    user = make_user("viewer", password=PASSWORD)
+    wrong = enter(client, user, password="wrong horse 42 battery")
+    unknown = client.post(LOGIN, {"email": "nobody@desk.example", "password": "wrong horse 42 battery"})
+    assert wrong.status_code == unknown.status_code == 401
+
+    def visible(answer: Any) -> str:
+        text = re.sub(r'name="csrfmiddlewaretoken" value="[^"]*"', "", answer.content.decode())
+        return re.sub(r'value="[^"]*@desk.example"', "", text)
+
+    assert visible(wrong) == visible(unknown)
+
+
+def test_five_wrong_passwords_lock_out_even_the_right_one(client: Client) -> None:
+    user = make_user("viewer", password=PASSWORD)
+    for _ in range(4):
+        assert enter(client, user, password="wrong").status_code == 401
+    answer = enter(client, user, password="wrong")
+    assert answer.status_code == 429
+    assert answer["Retry-After"] == "900"
+    assert enter(client, user).status_code == 429
+    # another person at the same desk is not affected
+    other = make_user("viewer", password=PASSWORD)
+    assert enter(client, other).status_code == 302
+
+
+def test_wrong_codes_count_towards_the_lockout(client: Client) -> None:
+    user = make_user("trader", password=PASSWORD)
+    enter(client, user)
+    answers = []
+    for _ in range(5):
+        code_for(user)  # forget the device's own slowing down
+        answers.append(client.post(CODE, {"code": "000000"}).status_code)
+    assert answers == [401, 401, 401, 401, 429]
+    assert enter(Client(), user).status_code == 429
+
+
+def test_the_device_itself_slows_down_guessing() -> None:
+    user = make_user("trader")
+    device = TotpDevice.objects.get(user=user)
+    assert not device.verify_token("000000")
+    good = totp.current_code(secret=b"12345678901234567890", now_s=int(timezone.now().timestamp()))
+    assert not device.verify_token(good)  # within the first second
+
+
+def test_deactivated_person_cannot_enter(client: Client) -> None:
+    user = make_user("viewer", password=PASSWORD)
+    user_deactivate(user=user, actor="test")
+    assert enter(client, user).status_code == 401
+
+
+def test_trader_without_device_can_only_set_one_up(client: Client) -> None:
+    user = make_user("trader", with_device=False, password=PASSWORD)
+    assert enter(client, user)["Location"] == "/accounts/device/"
+    assert client.get("/")["Location"] == "/accounts/device/"
+    page = client.get("/accounts/device/")
+    assert b"<svg" in page.content
+    secret = re.search(r'class="secret">([A-Z2-7 ]+)<', page.content.decode()).group(1).replace(" ", "")  # type: ignore[union-attr]
+    assert client.get("/accounts/device/").content.count(secret[:4].encode()) >= 1  # a reload shows the same one
+    assert client.post("/accounts/device/", {"code": "000000"}).status_code == 400
+
+    import base64
+
+    raw = base64.b32decode(secret + "=" * (-len(secret) % 8))
+    TotpDevice.objects.update(throttling_failure_count=0, throttling_failure_timestamp=None)
+    code = totp.current_code(secret=raw, now_s=int(timezone.now().timestamp()))
+    answer = client.post("/accounts/device/", {"code": code})
+    assert answer.status_code == 200
+    recovery = re.findall(r"<li>([A-Z2-9]{5}-[A-Z2-9]{5})</li>", answer.content.decode())
+    assert len(recovery) == 10
+    assert client.get("/").status_code == 200
+    stored = (
+        "".join(RecoveryCode.objects.values_list("code_hash", flat=True)) + TotpDevice.objects.get().secret_ciphertext
+    )
+    assert secret not in stored
+    assert not any(code in stored for code in recovery)
+
+    for expected in (302, 401):  # a recovery code opens the door once
+        other = Client()
+        enter(other, user)
+        assert other.post(CODE, {"code": recovery[0].lower()}).status_code == expected
+
+
+def test_a_session_without_the_code_cannot_replace_the_device(client: Client) -> None:
+    user = make_user("viewer", password=PASSWORD)
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    make_device(user)
+    assert client.get("/accounts/device/")["Location"] == LOGIN
+    assert TotpDevice.objects.filter(user=user).count() == 1
+
+
+def test_one_time_link_sets_the_password_once(client: Client, django_capture_on_commit_callbacks: Any) -> None:
+    user = make_user("viewer", password=PASSWORD)
+    inside = login(Client(), user)
+    with django_capture_on_commit_callbacks(execute=True):
+        assert client.post("/accounts/reset/", {"email": user.email}).status_code == 200
+    url = re.search(r"http://testserver(\S+)", mail.outbox[0].body).group(1)  # type: ignore[union-attr]
+    assert url.split("/")[-2] not in str(list(OneTimeLink.objects.values()))
+    page = client.get(url)
+    assert page.status_code == 200
+    assert page["Referrer-Policy"] == "no-referrer"
+    for weak in ("short7", "onlyletterslonger", "123456789012345", "password1234"):
+        assert client.post(url, {"password": weak, "repeat": weak}).status_code == 400
+    new = "another horse 43 battery"
+    assert client.post(url, {"password": new, "repeat": new})["Location"] == LOGIN
+    assert client.post(url, {"password": new, "repeat": new}).status_code == 410
+    assert inside.get("/accounts/sessions/").status_code == 302  # sessions opened before are over
+    assert enter(client, user, password=new).status_code == 302
+
+
+def test_link_expires_after_48_hours(client: Client, django_capture_on_commit_callbacks: Any) -> None:
+    user = make_user("viewer", password=PASSWORD)
+    with django_capture_on_commit_callbacks(execute=True):
+        client.post("/accounts/reset/", {"email": user.email})
+    url = re.search(r"http://testserver(\S+)", mail.outbox[0].body).group(1)  # type: ignore[union-attr]
+    left = OneTimeLink.objects.get().expires_at - timezone.now()
+    assert timedelta(hours=47, minutes=59) < left <= timedelta(hours=48)
+    OneTimeLink.objects.update(expires_at=timezone.now())
+    assert client.get(url).status_code == 410
+
+
+def test_reset_tells_nobody_who_has_an_account(client: Client) -> None:
+    user = make_user("viewer")
+    known = client.post("/accounts/reset/", {"email": user.email})
+    unknown = client.post("/accounts/reset/", {"email": "nobody@desk.example"})
+    assert known.content == unknown.content
+
+
+def test_sessions_are_listed_and_ended(client: Client) -> None:
+    user = make_user("viewer", password=PASSWORD)
+    other = Client(HTTP_USER_AGENT="the other browser")
+    enter(other, user)
+    enter(client, user)
+    assert b"the other browser" in client.get("/accounts/sessions/").content
+    row = UserSession.objects.get(user_agent="the other browser")
+    stranger = login(Client(), make_user("viewer"))
+    assert stranger.post(f"/accounts/sessions/{row.pk}/end/").status_code == 404
+    assert other.get("/accounts/sessions/").status_code == 200
+    assert client.post(f"/accounts/sessions/{row.pk}/end/").status_code == 302
+    assert other.get("/accounts/sessions/").status_code == 302
+    assert client.get("/accounts/sessions/").status_code == 200
+
+
+def test_deactivation_and_role_change_end_sessions_at_once(client: Client) -> None:
+    first, second = make_user("viewer"), make_user("viewer")
+    one, two = login(Client(), first), login(Client(), second)
+    assert one.get("/").status_code == two.get("/").status_code == 200
+    user_deactivate(user=first, actor="test")
+    user_role_set(user=second, role=Role.TRADER, actor="test")
+    assert one.get("/").status_code == 302
+    assert two.get("/")["Location"].startswith(LOGIN)
+
+
+def test_changing_the_password_keeps_this_session_only(client: Client) -> None:
+    user = make_user("viewer", password=PASSWORD)
+    other = Client()
+    enter(other, user)
+    enter(client, user)
+    new = "another horse 43 battery"
+    form = {"old": "not it 42 at all", "password": new, "repeat": new}
+    assert client.post("/accounts/password/", form).status_code == 400
+    assert client.post("/accounts/password/", {**form, "old": PASSWORD}).status_code == 302
+    assert client.get("/accounts/sessions/").status_code == 200
+    assert other.get("/accounts/sessions/").status_code == 302
+
+
+def test_logout_is_a_post_and_final(client: Client) -> None:
+    login(client, make_user("viewer"))
+    assert client.get(reverse("accounts:logout")).status_code == 405
+    assert client.post(reverse("accounts:logout")).status_code == 302
+    assert client.get("/").status_code == 302
+    assert UserSession.objects.count() == 0
+
+
+def test_htmx_request_is_sent_to_the_login_as_a_whole(client: Client) -> None:
+    answer = client.get("/", headers={"HX-Request": "true"})
+    assert answer.status_code == 401
+    assert answer["HX-Redirect"] == LOGIN
