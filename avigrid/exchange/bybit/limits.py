@@ -36,8 +36,10 @@ class Window:
 class Windows(Protocol):
     """Where the counting happens. All windows are taken together or none is."""
 
-    share_ratio: float
-    """Which part of the venue's limit this store may spend."""
+    @property
+    def share_ratio(self) -> float:
+        """Which part of the venue's limit this store may spend."""
+        ...
 
     def take(self, windows: tuple[Window, ...]) -> float:
         """0 when taken; otherwise seconds until it is worth asking again."""

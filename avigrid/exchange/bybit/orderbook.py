@@ -49,7 +49,10 @@ class OrderBook:
         self.sent_ms = 0
         self.faults: Counter[Fault] = Counter()
         """Every resynchronisation that was needed, by reason; a restart that came with its snapshot counts too."""
-        self._clear()
+        self._bid_prices: list[float] = []
+        self._bid_sizes: list[float] = []
+        self._ask_prices: list[float] = []
+        self._ask_sizes: list[float] = []
 
     def apply(self, update: BookUpdate) -> Fault | None:
         """A reason means: the book is not ready until the next snapshot. Deltas before that are ignored."""
@@ -168,8 +171,10 @@ class OrderBook:
             self.faults[Fault.RESTART] += 1
         bids = sorted(level for level in update.bids if level[1])
         asks = sorted(level for level in update.asks if level[1])
-        self._bid_prices, self._bid_sizes = [level[0] for level in bids], [level[1] for level in bids]
-        self._ask_prices, self._ask_sizes = [level[0] for level in asks], [level[1] for level in asks]
+        self._bid_prices = [level[0] for level in bids]
+        self._bid_sizes = [level[1] for level in bids]
+        self._ask_prices = [level[0] for level in asks]
+        self._ask_sizes = [level[1] for level in asks]
         if bids and asks and bids[-1][0] >= asks[0][0]:
             return self._distrust(Fault.CROSSED)
         self.is_ready = True
@@ -186,7 +191,7 @@ class OrderBook:
         return fault
 
     def _clear(self) -> None:
-        self._bid_prices: list[float] = []
-        self._bid_sizes: list[float] = []
-        self._ask_prices: list[float] = []
-        self._ask_sizes: list[float] = []
+        self._bid_prices = []
+        self._bid_sizes = []
+        self._ask_prices = []
+        self._ask_sizes = []

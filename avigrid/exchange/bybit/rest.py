@@ -89,6 +89,8 @@ class RestClient:
         raised: AviGridError | None = None
         try:
             reply, _elapsed, headers = request(**params)
+            if reply["retCode"] != 0:  # pybit lets an answer without a verdict pass
+                raise ValueError("no retCode")
             self._limiter.observe(call, headers)
             return dict(reply)
         except InvalidRequestError as error:
@@ -99,8 +101,8 @@ class RestClient:
             self._drop_session()
             sent = _may_have_been_sent(error)
             raised = error_for_silence(_reason(error), sent=sent, writes=call.writes, call=call.name)
-        except (ValueError, AttributeError, KeyError) as error:  # an answer of the wrong shape: a list, a bare word
-            self._drop_session()
+        except (ValueError, TypeError, AttributeError, KeyError) as error:
+            self._drop_session()  # pybit stumbled over an answer of the wrong shape: a list, a bare word
             raised = error_for_silence(type(error).__name__, sent=True, writes=call.writes, call=call.name)
         finally:
             self._on_call(call.name, monotonic() - started_s, "ok" if raised is None else raised.code)
