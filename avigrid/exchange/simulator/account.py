@@ -12,9 +12,13 @@ from avigrid.exchange.simulator.specs import Fees
 ZERO = Decimal(0)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Execution:
-    """One booked execution; `fee` > 0 was paid. `number` is its place in the venue's history."""
+    """One booked execution, never changed (not frozen, because freezing costs more than the match); `fee` > 0 was paid.
+
+    It is also the row of the transaction log: change = pnl - fee, `balance` and `size` (signed) are those after it.
+    `number` is its place in the venue's history.
+    """
 
     number: int
     order: Order | None
@@ -36,31 +40,8 @@ class Execution:
     mark: Decimal
     index: Decimal
     seq: int
-
-
-@dataclass(frozen=True, slots=True)
-class LedgerEntry:
-    """One row of the transaction log: change = cash_flow + funding - fee."""
-
-    number: int
-    row_id: str
-    symbol: str
-    kind: str
-    sub_kind: str
-    side: str
-    time_ms: int
-    qty: Decimal
-    size: Decimal
-    price: Decimal
-    fee: Decimal
-    fee_rate: Decimal
-    funding: Decimal
-    cash_flow: Decimal
-    change: Decimal
     balance: Decimal
-    trade_id: str
-    order_id: str
-    link_id: str
+    size: Decimal
 
 
 @dataclass(slots=True, eq=False)
@@ -117,7 +98,6 @@ class Account:
     """Every order ever, by creation."""
     closed_cache: deque[Order] = field(default_factory=lambda: deque(maxlen=500))
     executions: list[Execution] = field(default_factory=list)
-    ledger: list[LedgerEntry] = field(default_factory=list)
     closed_pnl: dict[str, ClosedPnl] = field(default_factory=dict)
     outbox: list[PrivateEvent] = field(default_factory=list)
     order_margin: dict[str, tuple[Decimal, int]] = field(default_factory=dict)

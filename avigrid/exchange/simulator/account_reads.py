@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from avigrid.exchange.simulator import listing, reckoning, rows
 from avigrid.exchange.simulator import params as read
-from avigrid.exchange.simulator.account import Account, ClosedPnl, Execution, LedgerEntry
+from avigrid.exchange.simulator.account import Account, ClosedPnl, Execution
 from avigrid.exchange.simulator.core import Core
 from avigrid.exchange.simulator.orders import Order
 from avigrid.exchange.simulator.params import Params
@@ -241,19 +241,20 @@ def transaction_log(core: Core, account: Account, params: Params) -> Row:
     category, kind, currency = (read.text(params, name) for name in ("category", "type", "currency"))
     base = read.text(params, "baseCoin")
     span = listing.window(params, core.now_ms, listing.DAY_MS)
-    found: list[LedgerEntry] = []
-    for item in reversed(account.ledger):
+    found: list[Execution] = []
+    for item in reversed(account.executions):
         if item.time_ms < span.start_ms:
             break
-        if item.time_ms > span.end_ms or (kind and item.kind != kind):
+        if item.time_ms > span.end_ms or (category and category != "linear") or (currency and currency != "USDT"):
             continue
-        if (category and category != "linear" and item.symbol) or (currency and currency != "USDT"):
-            continue
-        if base and (item.symbol not in core.markets or core.markets[item.symbol].spec.base_coin != base):
+        if base and item.market.spec.base_coin != base:
             continue
         found.append(item)
-    shown, cursor = listing.page(found, params, size, lambda item: (item.row_id, item.time_ms))
-    return {"list": [rows.ledger_row(item) for item in shown], "nextPageCursor": cursor}
+    logged = [rows.ledger_row(account, item) for item in found]
+    if kind:
+        logged = [row for row in logged if row["type"] == kind]
+    shown, cursor = listing.page(logged, params, size, lambda row: (str(row["id"]), int(str(row["transactionTime"]))))
+    return {"list": shown, "nextPageCursor": cursor}
 
 
 def query_api(core: Core, account: Account) -> Row:

@@ -3,7 +3,7 @@
 import re
 from decimal import Decimal
 
-from avigrid.exchange.simulator import checks, conditional, reducing
+from avigrid.exchange.simulator import checks, conditional, protection, reducing
 from avigrid.exchange.simulator import params as read
 from avigrid.exchange.simulator.account import Account
 from avigrid.exchange.simulator.core import Core
@@ -308,6 +308,8 @@ def amend(core: Core, account: Account, params: Params) -> Order:
     qty, price, trigger = (read.number(params, name) for name in ("qty", "price", "triggerPrice"))
     changed = _amend_exits(order, params)
     steps, ticks = order.qty, order.price
+    if qty is not None and order.stop_order_type in protection.FULL_KINDS and order.status == "Untriggered":
+        qty = None  # as large as the position, always
     if qty is not None:
         checks.check_quantity(market, qty, order.order_type == "Market")
         steps = market.steps(qty)

@@ -1,15 +1,16 @@
 """Private rows as Bybit writes them: order, execution, position, wallet, closed PnL, transaction log."""
 
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 
 from avigrid.exchange.simulator import margin, reckoning
-from avigrid.exchange.simulator.account import Account, ClosedPnl, Execution, LedgerEntry
+from avigrid.exchange.simulator.account import Account, ClosedPnl, Execution
 from avigrid.exchange.simulator.orders import SIDE_TEXT, Order
 from avigrid.exchange.simulator.positions import Position
 from avigrid.exchange.simulator.reckoning import Totals
 from avigrid.exchange.simulator.text import eight, four, plain
 
 Row = dict[str, object]
+_SIX = Decimal("0.000001")
 _DEAD = frozenset({"Cancelled", "Rejected", "Deactivated"})
 
 
@@ -112,7 +113,7 @@ def execution_rest(item: Execution) -> Row:
         "execTime": str(item.time_ms),
         "feeCurrency": "USDT",
         "isMaker": item.is_maker,
-        "feeRate": plain(item.fee_rate),
+        "feeRate": plain(item.fee_rate if item.kind != "Funding" else item.fee_rate.quantize(_SIX, ROUND_DOWN)),
         "tradeIv": "",
         "markIv": "",
         "markPrice": plain(item.mark),
@@ -297,28 +298,34 @@ def closed_pnl_row(item: ClosedPnl) -> Row:
     }
 
 
-def ledger_row(item: LedgerEntry) -> Row:
+_LOG_TYPES = {"Trade": "TRADE", "Funding": "SETTLEMENT", "BustTrade": "LIQUIDATION"}
+
+
+def ledger_row(account: Account, item: Execution) -> Row:
+    """The execution as a row of the transaction log: change = cashFlow + funding - fee."""
+    is_funding = item.kind == "Funding"
+    zone = f"{item.time_ms // 1000}-8-{account.uid}-{item.market.spec.symbol_id}-{1 if item.side > 0 else 2}"
     return {
-        "id": item.row_id,
-        "symbol": item.symbol,
-        "category": "linear" if item.symbol else "",
-        "side": item.side,
+        "id": f"{account.uid}_{item.market.symbol}_{item.number}",
+        "symbol": item.market.symbol,
+        "category": "linear",
+        "side": SIDE_TEXT[item.side],
         "transactionTime": str(item.time_ms),
-        "type": item.kind,
-        "transSubType": item.sub_kind,
+        "type": _LOG_TYPES[item.kind],
+        "transSubType": "",
         "qty": plain(item.qty),
         "size": plain(item.size),
         "currency": "USDT",
         "tradePrice": plain(item.price),
-        "funding": plain(item.funding) if item.funding else "",
-        "fee": plain(item.fee),
-        "cashFlow": plain(item.cash_flow),
-        "change": plain(item.change),
+        "funding": plain(-item.fee) if is_funding else "",
+        "fee": "0" if is_funding else plain(item.fee),
+        "cashFlow": plain(item.pnl),
+        "change": plain(item.pnl - item.fee),
         "cashBalance": plain(item.balance),
-        "feeRate": plain(item.fee_rate),
+        "feeRate": plain(item.fee_rate * item.side if is_funding else item.fee_rate),
         "bonusChange": "",
-        "tradeId": item.trade_id,
-        "orderId": item.order_id,
-        "orderLinkId": item.link_id,
+        "tradeId": item.exec_id,
+        "orderId": zone if is_funding else item.order_id,
+        "orderLinkId": item.order.link_id if item.order else "",
         "extraFees": "",
     }

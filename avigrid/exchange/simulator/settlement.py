@@ -3,10 +3,9 @@
 from decimal import Decimal
 
 from avigrid.exchange.simulator import protection, reducing
-from avigrid.exchange.simulator.account import Account, ClosedPnl, Execution, LedgerEntry
+from avigrid.exchange.simulator.account import Account, ClosedPnl, Execution
 from avigrid.exchange.simulator.core import Core
-from avigrid.exchange.simulator.market import Market
-from avigrid.exchange.simulator.orders import SIDE_TEXT, Order
+from avigrid.exchange.simulator.orders import Order
 from avigrid.exchange.simulator.positions import Change, Position
 
 ZERO = Decimal(0)
@@ -52,9 +51,10 @@ def book_fill(core: Core, order: Order, price: int, steps: int, is_maker: bool, 
         mark=market.mark,
         index=market.index,
         seq=market.seq,
+        balance=account.balance,
+        size=position.size * market.step,
     )
     record(core, account, execution)
-    _log(account, execution, position, change)
     if change.closed:
         _closed_pnl(core, account, order, change, steps, fee, kind)
     core.counters["executions"] += 1
@@ -76,33 +76,6 @@ def book_fill(core: Core, order: Order, price: int, steps: int, is_maker: bool, 
 def record(core: Core, account: Account, execution: Execution) -> None:
     account.executions.append(execution)
     core.pending[account.name].executions.append(execution)
-
-
-def _log(account: Account, item: Execution, position: Position, change: Change) -> None:
-    order = item.order
-    account.ledger.append(
-        LedgerEntry(
-            number=item.number,
-            row_id=f"{account.uid}_{item.market.symbol}_{item.number}",
-            symbol=item.market.symbol,
-            kind="LIQUIDATION" if item.kind == "BustTrade" else "TRADE",
-            sub_kind="",
-            side=SIDE_TEXT[item.side],
-            time_ms=item.time_ms,
-            qty=item.qty,
-            size=position.size * item.market.step,
-            price=item.price,
-            fee=item.fee,
-            fee_rate=item.fee_rate,
-            funding=ZERO,
-            cash_flow=change.pnl,
-            change=change.pnl - item.fee,
-            balance=account.balance,
-            trade_id=item.exec_id,
-            order_id=item.order_id,
-            link_id=order.link_id if order else "",
-        )
-    )
 
 
 def _closed_pnl(
@@ -127,7 +100,7 @@ def _closed_pnl(
 
 def book_funding(core: Core, account: Account, position: Position, rate: Decimal) -> None:
     """Charges (positive rate: longs pay) the position at the mark; a Funding execution and a SETTLEMENT row."""
-    market: Market = position.market
+    market = position.market
     value = position.quantity * market.mark
     fee = value * rate * position.direction
     account.balance -= fee
@@ -135,9 +108,8 @@ def book_funding(core: Core, account: Account, position: Position, rate: Decimal
     position.current_realised -= fee
     position.total_realised -= fee
     position.updated_ms = core.now_ms
-    number = core.next_execution_number()
     execution = Execution(
-        number=number,
+        number=core.next_execution_number(),
         order=None,
         market=market,
         exec_id=core.ids.uuid(),
@@ -147,7 +119,7 @@ def book_funding(core: Core, account: Account, position: Position, rate: Decimal
         qty=position.quantity,
         value=value,
         fee=fee,
-        fee_rate=Decimal(int(rate * 1_000_000)) / 1_000_000,
+        fee_rate=rate,
         kind="Funding",
         is_maker=False,
         time_ms=core.now_ms,
@@ -157,31 +129,10 @@ def book_funding(core: Core, account: Account, position: Position, rate: Decimal
         mark=market.mark,
         index=market.index,
         seq=market.next_seq(),
+        balance=account.balance,
+        size=position.size * market.step,
     )
     record(core, account, execution)
-    account.ledger.append(
-        LedgerEntry(
-            number=number,
-            row_id=f"{account.uid}_{market.symbol}_{number}",
-            symbol=market.symbol,
-            kind="SETTLEMENT",
-            sub_kind="",
-            side=SIDE_TEXT[position.direction],
-            time_ms=core.now_ms,
-            qty=position.quantity,
-            size=position.size * market.step,
-            price=market.mark,
-            fee=ZERO,
-            fee_rate=rate * position.direction,
-            funding=-fee,
-            cash_flow=ZERO,
-            change=-fee,
-            balance=account.balance,
-            trade_id=execution.exec_id,
-            order_id=f"{core.now_ms // 1000}-8-{account.uid}-{position.idx}-{position.direction}",
-            link_id="",
-        )
-    )
     core.counters["fundings"] += 1
     account.touch(market.symbol)
     account.is_wallet_dirty = True
