@@ -9,6 +9,7 @@ class OrderBookLog(models.Model):
     symbol = symbol_field()
     start = chunked_time_field("1 day")
     end = models.DateTimeField(help_text="Matching time of the last message")
+    depth = models.PositiveSmallIntegerField(default=50)
     first_update_id = models.BigIntegerField()
     last_update_id = models.BigIntegerField()
     messages = models.PositiveIntegerField()

@@ -1,6 +1,6 @@
 """What the strategy is told: a bar that is stored, with what the book said at that moment."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from avigrid.kernel.market import BookFeatures, Kline, Ticker
@@ -32,5 +32,5 @@ class ConfirmedBar:
         return self.bar.symbol
 
 
-OnBar = Callable[[ConfirmedBar], Awaitable[None] | None]
+OnBar = Callable[[ConfirmedBar], object]
 """A coroutine function runs on the event loop, a plain one in a database thread; in order, per symbol."""

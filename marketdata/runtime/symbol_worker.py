@@ -3,6 +3,8 @@
 import asyncio
 import inspect
 import time
+from collections.abc import Awaitable
+from typing import cast
 
 import structlog
 from django.db import InterfaceError, OperationalError
@@ -173,9 +175,7 @@ class SymbolWorker:
         self._decided_ms = event.bar.start_ms
         try:
             if self._is_async:
-                result = self._on_bar(event)
-                assert result is not None
-                await result
+                await cast(Awaitable[object], self._on_bar(event))
             else:
                 await self._threads.run(self._on_bar, event)
         except LeaseLost:

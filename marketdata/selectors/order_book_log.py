@@ -10,14 +10,14 @@ from marketdata.models import OrderBookLog
 from marketdata.selectors.times import to_datetime
 
 
-def order_book_updates(symbol: str, start_ms: int, end_ms: int, *, depth: int = 50) -> Iterator[BookUpdate]:
+def order_book_updates(symbol: str, start_ms: int, end_ms: int) -> Iterator[BookUpdate]:
     """Whole logged stretches that touch [start_ms, end_ms), oldest first; each begins with a snapshot."""
     rows = (
         OrderBookLog.objects.filter(symbol=symbol, end__gte=to_datetime(start_ms), start__lt=to_datetime(end_ms))
         .order_by("start", "first_update_id")
-        .values_list("payload", flat=True)
+        .values_list("depth", "payload")
     )
-    for payload in rows.iterator(chunk_size=50):
+    for depth, payload in rows.iterator(chunk_size=50):
         yield from unpack(symbol, depth, bytes(payload))
 
 

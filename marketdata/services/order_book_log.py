@@ -20,6 +20,7 @@ def order_book_log_store(updates: Sequence[BookUpdate]) -> bool:
         start=to_datetime(first.matched_ms),
         first_update_id=first.update_id,
         defaults={
+            "depth": first.depth,
             "end": to_datetime(last.matched_ms),
             "last_update_id": last.update_id,
             "messages": len(updates),

@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from avigrid.exchange.bybit.archives.detect import ArchiveKind, detect, name_parts
 from avigrid.exchange.bybit.archives.errors import BadArchive, InverseContract
-from avigrid.exchange.kline_table import KlineTable, ordered_table
 from avigrid.exchange.bybit.archives.opening import open_archive
+from avigrid.exchange.kline_table import KlineTable, ordered_table
 
 _PRICES = ("open", "high", "low", "close")
 _SECONDS_BELOW = 100_000_000_000

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from avigrid.exchange.bybit.archives.detect import ArchiveKind, detect
 from avigrid.exchange.bybit.archives.errors import BadArchive, InverseContract
-from avigrid.exchange.kline_table import KlineTable
 from avigrid.exchange.bybit.archives.opening import open_archive
+from avigrid.exchange.kline_table import KlineTable
 from avigrid.kernel.market import PublicTrade
 
 
@@ -82,43 +82,39 @@ def read_trades(path: Path) -> TradeTable:
     )
 
 
-def klines_from_trades(table: TradeTable, interval_min: int) -> KlineTable:
-    """Bars of whole intervals; one without a trade is flat at the last price with volume 0, as the venue prints it."""
+def klines_from_trades(table: TradeTable, interval_min: int, *, previous_close: float | None = None) -> KlineTable:
+    """Bars as the venue makes them: each opens at the close before it; without a trade it is flat with volume 0.
+
+    Without `previous_close` the first bar, whose open nobody knows, is left out. The edges of the file count as whole.
+    """
     step_ms = interval_min * 60_000
     bucket = table.time_ms // step_ms
     first, last = int(bucket[0]), int(bucket[-1])
     edges = np.flatnonzero(np.diff(bucket, prepend=bucket[0] - 1))
-    present = bucket[edges] - first
+    at = bucket[edges] - first
     count = last - first + 1
-    close_at = np.append(edges[1:], len(bucket)) - 1
-    filled = np.maximum.accumulate(_scatter(count, present, np.arange(len(present))))
-    traded = np.zeros(count, dtype=np.bool_)
-    traded[present] = True
-    close = table.price[close_at][filled]
 
-    def or_flat(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        return np.where(traded, values[filled], close)
+    def spread(values: npt.NDArray[np.float64], fill: float) -> npt.NDArray[np.float64]:
+        result = np.full(count, fill)
+        result[at] = values
+        return result
 
-    def or_zero(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        return np.where(traded, values[filled], 0.0)
-
-    return KlineTable(
+    last_traded = np.zeros(count, dtype=np.int64)
+    last_traded[at] = np.arange(len(at))
+    close = table.price[np.append(edges[1:], len(bucket)) - 1][np.maximum.accumulate(last_traded)]
+    open_ = np.concatenate(([table.price[0] if previous_close is None else previous_close], close[:-1]))
+    bars = KlineTable(
         table.symbol,
         interval_min,
         (np.arange(first, last + 1) * step_ms).astype(np.int64),
-        or_flat(table.price[edges]),
-        or_flat(np.maximum.reduceat(table.price, edges)),
-        or_flat(np.minimum.reduceat(table.price, edges)),
+        open_,
+        np.maximum(spread(np.maximum.reduceat(table.price, edges), -np.inf), open_),
+        np.minimum(spread(np.minimum.reduceat(table.price, edges), np.inf), open_),
         close,
-        or_zero(np.add.reduceat(table.quantity, edges)),
-        or_zero(np.add.reduceat(table.quantity * table.price, edges)),
+        spread(np.add.reduceat(table.quantity, edges), 0.0),
+        spread(np.add.reduceat(table.quantity * table.price, edges), 0.0),
     )
-
-
-def _scatter(count: int, at: npt.NDArray[np.int64], values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    result = np.zeros(count, dtype=np.int64)
-    result[at] = values
-    return result
+    return bars if previous_close is not None else bars.take(slice(1, None))
 
 
 def _refuse_inverse(symbol: str, row: list[str], at: dict[str, int], path: Path) -> None:
