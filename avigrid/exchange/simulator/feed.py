@@ -28,6 +28,16 @@ class BookTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class BookGrid:
+    """As `BookTarget`, in whole ticks and steps: {ticks: steps}, fresh dicts that the venue keeps."""
+
+    symbol: str
+    time_ms: int
+    bids: dict[int, int]
+    asks: dict[int, int]
+
+
+@dataclass(frozen=True, slots=True)
 class TapeTrade:
     """Others' trade; `side` is the taker's. It eats the outside queue and our resting orders at `price` or better."""
 
@@ -49,7 +59,7 @@ class MarkTick:
     funding_rate: Decimal
 
 
-SourceEvent = BookTarget | TapeTrade | MarkTick
+SourceEvent = BookTarget | BookGrid | TapeTrade | MarkTick
 
 
 @dataclass(frozen=True, slots=True)

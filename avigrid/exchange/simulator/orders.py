@@ -1,6 +1,6 @@
 """One order inside the venue. Prices in ticks, quantities in steps (integers); the instrument gives them their size."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ OPEN_STATUSES = frozenset({"New", "PartiallyFilled", "Untriggered"})
 ZERO = Decimal(0)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class ExitTerms:
     """TP/SL parameters that ride on an order; None = not asked for."""
 
@@ -25,12 +25,13 @@ class ExitTerms:
     mode: str = ""
     tp_limit: Decimal | None = None
     sl_limit: Decimal | None = None
-    tp_type: str = "Market"
-    sl_type: str = "Market"
 
     @property
     def is_empty(self) -> bool:
         return self.take_profit is None and self.stop_loss is None
+
+
+NO_EXITS = ExitTerms()
 
 
 @dataclass(slots=True, eq=False)
@@ -69,7 +70,7 @@ class Order:
     trigger_direction: int = 0
     trigger_by: str = ""
     was_triggered: bool = False
-    exits: ExitTerms = field(default_factory=ExitTerms)
+    exits: ExitTerms = NO_EXITS
     smp: str = "None"
     slippage: str = "0"
     slippage_type: str = "UNKNOWN"
@@ -80,7 +81,7 @@ class Order:
     """Outside quantity that stands before this order at its price."""
     partner: "Order | None" = None
     """The other leg of a partial TP/SL pair: one triggers, the other goes."""
-    exit_children: "dict[str, Order]" = field(default_factory=dict)
+    exit_children: "dict[str, Order] | None" = None
     """Partial TP/SL orders this order's fills have created."""
 
     @property

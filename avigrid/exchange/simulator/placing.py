@@ -1,6 +1,7 @@
 """Creates, amends and cancels orders from Bybit's parameters."""
 
 import re
+from dataclasses import replace
 from decimal import Decimal
 
 from avigrid.exchange.simulator import checks, conditional, protection, reducing
@@ -9,7 +10,7 @@ from avigrid.exchange.simulator.account import Account
 from avigrid.exchange.simulator.core import Core
 from avigrid.exchange.simulator.market import Market
 from avigrid.exchange.simulator.matching import submit
-from avigrid.exchange.simulator.orders import BUY, SELL, ExitTerms, Order
+from avigrid.exchange.simulator.orders import BUY, NO_EXITS, SELL, ExitTerms, Order
 from avigrid.exchange.simulator.params import Params
 from avigrid.exchange.simulator.refusals import (
     Refusal,
@@ -171,27 +172,26 @@ def _exit_price(market: Market, params: Params, name: str) -> Decimal | None:
 
 
 def exit_terms(market: Market, params: Params) -> ExitTerms:
-    terms = ExitTerms(
-        take_profit=_exit_price(market, params, "takeProfit"),
-        stop_loss=_exit_price(market, params, "stopLoss"),
-        tp_limit=_exit_price(market, params, "tpLimitPrice"),
-        sl_limit=_exit_price(market, params, "slLimitPrice"),
-        tp_type=read.choice(params, "tpOrderType", ("Market", "Limit"), "Market"),
-        sl_type=read.choice(params, "slOrderType", ("Market", "Limit"), "Market"),
-    )
+    profit, stop = _exit_price(market, params, "takeProfit"), _exit_price(market, params, "stopLoss")
+    tp_limit, sl_limit = _exit_price(market, params, "tpLimitPrice"), _exit_price(market, params, "slLimitPrice")
+    tp_type = read.choice(params, "tpOrderType", ("Market", "Limit"), "Market")
+    sl_type = read.choice(params, "slOrderType", ("Market", "Limit"), "Market")
     mode = read.choice(params, "tpslMode", ("Full", "Partial"))
-    if terms.is_empty:
-        return ExitTerms()
-    terms.mode = mode or "Full"
-    if terms.mode == "Full" and ("Limit" in (terms.tp_type, terms.sl_type) or terms.tp_limit or terms.sl_limit):
+    if profit is None and stop is None:
+        return NO_EXITS
+    if mode != "Partial" and ("Limit" in (tp_type, sl_type) or tp_limit or sl_limit):
         raise Refusal(110057, "Limit TP/SL needs tpslMode Partial")
-    if (terms.tp_type == "Limit" and terms.tp_limit is None) or (terms.sl_type == "Limit" and terms.sl_limit is None):
+    if (tp_type == "Limit" and tp_limit is None) or (sl_type == "Limit" and sl_limit is None):
         raise bad_parameter("tpLimitPrice or slLimitPrice is required")
-    if terms.take_profit is not None:
-        terms.tp_trigger_by = read.choice(params, "tpTriggerBy", checks.TRIGGERS, "LastPrice")
-    if terms.stop_loss is not None:
-        terms.sl_trigger_by = read.choice(params, "slTriggerBy", checks.TRIGGERS, "LastPrice")
-    return terms
+    return ExitTerms(
+        take_profit=profit,
+        stop_loss=stop,
+        tp_trigger_by=read.choice(params, "tpTriggerBy", checks.TRIGGERS, "LastPrice") if profit else "",
+        sl_trigger_by=read.choice(params, "slTriggerBy", checks.TRIGGERS, "LastPrice") if stop else "",
+        mode=mode or "Full",
+        tp_limit=tp_limit if tp_type == "Limit" else None,
+        sl_limit=sl_limit if sl_type == "Limit" else None,
+    )
 
 
 def _size_and_price(core: Core, order: Order, params: Params) -> None:
@@ -354,14 +354,16 @@ def _keep_position_in_step(order: Order) -> None:
 
 def _amend_exits(order: Order, params: Params) -> bool:
     """TP/SL riding on the order; "0" removes."""
-    before = (order.exits.take_profit, order.exits.stop_loss)
+    old = terms = order.exits
     for name, field in (("takeProfit", "take_profit"), ("stopLoss", "stop_loss")):
         value = read.number(params, name)
         if value is not None:
-            setattr(order.exits, field, checks.check_price(order.market, value, name) if value else None)
-    if not order.exits.is_empty and not order.exits.mode:
-        order.exits.mode = read.choice(params, "tpslMode", ("Full", "Partial"), "Full")
-    return before != (order.exits.take_profit, order.exits.stop_loss)
+            price = checks.check_price(order.market, value, name) if value else None
+            terms = replace(terms, **{field: price})
+    if not terms.is_empty and not terms.mode:
+        terms = replace(terms, mode=read.choice(params, "tpslMode", ("Full", "Partial"), "Full"))
+    order.exits = terms
+    return terms != old
 
 
 def _requeue(core: Core, order: Order, steps: int, ticks: int) -> None:

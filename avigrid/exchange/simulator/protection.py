@@ -131,18 +131,21 @@ def on_fill(core: Core, order: Order, position: Position, steps: int) -> None:
         ("PartialTakeProfit", terms.take_profit, terms.tp_trigger_by, terms.tp_limit),
         ("PartialStopLoss", terms.stop_loss, terms.sl_trigger_by, terms.sl_limit),
     )
+    children = order.exit_children
+    if children is None:
+        children = order.exit_children = {}
     for kind, trigger, by, limit in wanted:
         if trigger is None:
             continue
-        child = order.exit_children.get(kind)
+        child = children.get(kind)
         if child is not None and child.status == "Untriggered":
             child.qty += steps
             child.leaves += steps
             core.tell(child)
         else:
             guard = Guard(kind, trigger, by or "LastPrice", steps, limit)
-            order.exit_children[kind] = add_guard(core, account, position, guard, order.link_id)
-    pair(order.exit_children.get("PartialTakeProfit"), order.exit_children.get("PartialStopLoss"))
+            children[kind] = add_guard(core, account, position, guard, order.link_id)
+    pair(children.get("PartialTakeProfit"), children.get("PartialStopLoss"))
 
 
 def pair(first: Order | None, second: Order | None) -> None:

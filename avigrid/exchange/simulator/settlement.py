@@ -5,7 +5,7 @@ from decimal import Decimal
 from avigrid.exchange.simulator import protection, reducing
 from avigrid.exchange.simulator.account import Account, ClosedPnl, Execution
 from avigrid.exchange.simulator.core import Core
-from avigrid.exchange.simulator.orders import Order
+from avigrid.exchange.simulator.orders import NO_EXITS, Order
 from avigrid.exchange.simulator.positions import Change, Position
 
 ZERO = Decimal(0)
@@ -65,10 +65,12 @@ def book_fill(core: Core, order: Order, price: int, steps: int, is_maker: bool, 
         core.tell(order)
     account.touch(market.symbol)
     account.is_wallet_dirty = True
-    if before * position.size < 0 or (before and not position.size):
-        protection.clear(core, account, position)
-    protection.on_fill(core, order, position, steps)
-    protection.resize(core, position)
+    if position.guards or market.untriggered:
+        if before * position.size < 0 or not position.size:
+            protection.clear(core, account, position)
+        protection.resize(core, position)
+    if order.exits is not NO_EXITS:
+        protection.on_fill(core, order, position, steps)
     if change.closed:
         reducing.trim(core, account, position)
 

@@ -33,7 +33,7 @@ from avigrid.exchange.simulator import (
 from avigrid.exchange.simulator import params as read
 from avigrid.exchange.simulator.account import Account, PrivateEvent
 from avigrid.exchange.simulator.core import Core, VenueConfig
-from avigrid.exchange.simulator.feed import BookTarget, HistoryBar, MarkTick, SourceEvent, TapeTrade
+from avigrid.exchange.simulator.feed import BookGrid, BookTarget, HistoryBar, MarkTick, SourceEvent, TapeTrade
 from avigrid.exchange.simulator.klines import INTERVALS, MINUTE_MS, bar_end
 from avigrid.exchange.simulator.market import FINE, Market
 from avigrid.exchange.simulator.params import Params
@@ -95,8 +95,11 @@ class Venue:
         core = self.core
         market = core.markets[event.symbol]
         self._to(event.time_ms)
-        if isinstance(event, BookTarget):
-            matching.set_outside(core, market, event)
+        if isinstance(event, BookTarget | BookGrid):
+            if isinstance(event, BookGrid):
+                matching.replace_outside(core, market, event.bids, event.asks)
+            else:
+                matching.set_outside(core, market, event)
             if not market.mark and market.last:
                 market.set_reference(core.now_ms, market.last_price, market.last_price)
         elif isinstance(event, TapeTrade):
