@@ -15,7 +15,7 @@ from avigrid.exchange.simulator.sources.errors import BadSource
 
 _SYMBOL = re.compile(r"^(?:\d{4}-\d{2}-\d{2}_)?([A-Z0-9]{2,20}?USDT?)(?![A-Z])")
 _NUMBER = re.compile(r"^\d{1,15}(\.\d{1,12})?$")
-_SUFFIXES = (".csv", ".csv.gz", ".jsonl", ".jsonl.gz", ".data", ".data.zip", ".json.gz")
+_SUFFIXES = (".csv", ".csv.gz", ".jsonl", ".jsonl.gz", ".data", ".data.zip")
 KLINE_HEADS = ("start_ms,open,high,low,close,volume", "timestamp,open,high,low,close,volume")
 
 

@@ -11,11 +11,12 @@ import urllib.error
 import urllib.request
 from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 
 import websockets
 
-from avigrid.exchange.simulator.feed import BookTarget, HistoryBar, MarkTick, SourceEvent, TapeTrade
+from avigrid.exchange.simulator.feed import HistoryBar, SourceEvent
 from avigrid.exchange.simulator.messages import parse_object
 from avigrid.exchange.simulator.sources.catalogue import SPECS
 from avigrid.exchange.simulator.sources.errors import BadSource
@@ -73,7 +74,7 @@ class LiveSource:
         while waiting and waiting[0].time_ms <= ms:
             event = waiting.popleft()
             self._latest_ms = max(self._latest_ms, event.time_ms)
-            yield _stamped(event, self._latest_ms)
+            yield replace(event, time_ms=self._latest_ms)
 
     async def feed(self) -> None:
         """Keeps the connection up until cancelled."""
@@ -121,13 +122,3 @@ class LiveSource:
 def _bar(row: list[str]) -> HistoryBar:
     first, high, low, close, volume, turnover = map(Decimal, row[1:7])
     return HistoryBar(int(row[0]), first, high, low, close, volume, turnover)
-
-
-def _stamped(event: SourceEvent, time_ms: int) -> SourceEvent:
-    if event.time_ms == time_ms:
-        return event
-    if isinstance(event, BookTarget):
-        return BookTarget(event.symbol, time_ms, event.bids, event.asks)
-    if isinstance(event, TapeTrade):
-        return TapeTrade(event.symbol, time_ms, event.price, event.quantity, event.side)
-    return MarkTick(event.symbol, time_ms, event.mark_price, event.index_price, event.funding_rate)

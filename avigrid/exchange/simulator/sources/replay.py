@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
-from avigrid.exchange.simulator.feed import BookTarget, HistoryBar, MarkTick, SourceEvent, TapeTrade
+from avigrid.exchange.simulator.feed import BookGrid, HistoryBar, MarkTick, SourceEvent, TapeTrade
 from avigrid.exchange.simulator.sources.bars import trades_of_bar
 from avigrid.exchange.simulator.sources.books import BookMaker
 from avigrid.exchange.simulator.sources.catalogue import CHARACTERS, SPECS, generic_character, generic_spec
@@ -141,11 +141,11 @@ class KlineReplay:
         stress: float,
         lean: float,
         wildness: float,
-    ) -> Iterator[BookTarget | MarkTick]:
+    ) -> Iterator[BookGrid | MarkTick]:
         mid = float(price)
         spread_bps = min(20.0, 0.08 * max(1.0, wildness) ** 1.6)
         spread_ticks = max(1, round(spread_bps * mid / 10_000 / float(spec.tick_size)))
-        yield books.target(time_ms, mid, spread_ticks=spread_ticks, imbalance=max(-0.8, min(0.8, lean)), stress=stress)
+        yield books.around(time_ms, mid, spread_ticks=spread_ticks, imbalance=max(-0.8, min(0.8, lean)), stress=stress)
         unit = Decimal(1).scaleb(-spec.price_scale)
         mark = price.quantize(unit)
         yield MarkTick(spec.symbol, time_ms, mark, mark, self._rate(spec.symbol, time_ms))

@@ -3,7 +3,16 @@
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 
-from avigrid.exchange.simulator.feed import BookTarget, HistoryBar, Level, MarkTick, Source, SourceEvent, TapeTrade
+from avigrid.exchange.simulator.feed import (
+    BookGrid,
+    BookTarget,
+    HistoryBar,
+    Level,
+    MarkTick,
+    Source,
+    SourceEvent,
+    TapeTrade,
+)
 from avigrid.exchange.simulator.specs import InstrumentSpec
 from avigrid.kernel.money import Rounding, to_multiple
 
@@ -53,6 +62,8 @@ class ShiftedSource:
             mark = max(unit, (event.mark_price * factor).quantize(unit))
             index = max(unit, (event.index_price * factor).quantize(unit))
             return MarkTick(event.symbol, event.time_ms, mark, index, event.funding_rate)
+        if isinstance(event, BookGrid):
+            return _moved_grid(event, float(factor))
         bids = self._levels(event.bids, factor, spec, Rounding.DOWN)
         asks = self._levels(event.asks, factor, spec, Rounding.UP)
         if bids and asks and bids[0][0] >= asks[0][0]:
@@ -73,3 +84,16 @@ class ShiftedSource:
     @staticmethod
     def _on_grid(price: Decimal, spec: InstrumentSpec) -> Decimal:
         return max(spec.tick_size, to_multiple(price, spec.tick_size, Rounding.NEAREST))
+
+
+def _moved_grid(event: BookGrid, factor: float) -> BookGrid:
+    bids: dict[int, int] = {}
+    asks: dict[int, int] = {}
+    for ticks, steps in event.bids.items():
+        moved = max(1, int(ticks * factor))
+        bids[moved] = bids.get(moved, 0) + steps
+    best = max(bids, default=0)
+    for ticks, steps in event.asks.items():
+        moved = max(best + 1, -int(-ticks * factor))
+        asks[moved] = asks.get(moved, 0) + steps
+    return BookGrid(event.symbol, event.time_ms, bids, asks)

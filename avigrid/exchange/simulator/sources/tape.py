@@ -5,7 +5,7 @@ import random
 from collections.abc import Iterator
 from decimal import Decimal
 
-from avigrid.exchange.simulator.feed import BookTarget, MarkTick, SourceEvent, TapeTrade
+from avigrid.exchange.simulator.feed import MarkTick, SourceEvent, TapeTrade
 from avigrid.exchange.simulator.sources.books import BookMaker
 from avigrid.exchange.simulator.sources.catalogue import Character
 from avigrid.exchange.simulator.specs import InstrumentSpec
@@ -45,11 +45,11 @@ class TapeMaker:
         """A book at `start_ms` around `mid_from`, then trades that carry the price towards `mid_to`."""
         stress = max(1.0, vol_ratio)
         spread_ticks = self.spread_ticks(mid_from, stress)
-        book = self._books.target(
+        yield self._books.around(
             start_ms, mid_from, spread_ticks=spread_ticks, imbalance=imbalance, stress=min(stress, 4.0)
         )
-        yield book
-        yield from self.trades(book, start_ms, length_ms, mid_from, mid_to, imbalance=imbalance, activity=activity)
+        touch = self._books.best(mid_from, spread_ticks)
+        yield from self.trades(touch, start_ms, length_ms, mid_from, mid_to, imbalance=imbalance, activity=activity)
 
     def spread_ticks(self, mid: float, stress: float) -> int:
         spread_bps = min(20.0, 0.08 * stress**1.8)
@@ -57,7 +57,7 @@ class TapeMaker:
 
     def trades(
         self,
-        book: BookTarget,
+        touch: tuple[int, int],
         start_ms: int,
         length_ms: int,
         mid_from: float,
@@ -66,8 +66,9 @@ class TapeMaker:
         imbalance: float,
         activity: float,
     ) -> Iterator[TapeTrade]:
+        """`touch`: best bid and ask in ticks. Buys print at or above the ask, sells at or below the bid."""
         rng = self._rng
-        bid, ask = book.bids[0][0], book.asks[0][0]
+        bid, ask = touch
         move = mid_to - mid_from
         count = _poisson(rng, self._tps * activity * length_ms / 1_000)
         if count == 0 and abs(move) > mid_from * _SWEEP_BPS / 10_000:
@@ -81,12 +82,11 @@ class TapeMaker:
             buys = move > 0 if last and move else rng.random() < up_share
             travelled = move * (1.0 if last else offset / length_ms)
             ticks = int(abs(travelled) / self._tick_f)
-            if buys:
-                price = ask + self.spec.tick_size * ticks if travelled > 0 else ask
-            else:
-                price = bid - self.spec.tick_size * ticks if travelled < 0 else bid
-            if price <= 0:
+            reached = ticks if (travelled > 0) is buys else 0
+            at = ask + reached if buys else bid - reached
+            if at <= 0:
                 continue
+            price = self.spec.tick_size * at
             size = max(1, int(self._trade_usd * rng.expovariate(1.0) / mid_from / self._step_f))
             side = Side.BUY if buys else Side.SELL
             yield TapeTrade(self.spec.symbol, start_ms + offset, price, self.spec.qty_step * size, side)

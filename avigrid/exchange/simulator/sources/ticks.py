@@ -6,11 +6,11 @@ import heapq
 import random
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
-from avigrid.exchange.simulator.feed import BookTarget, HistoryBar, MarkTick, SourceEvent, TapeTrade
+from avigrid.exchange.simulator.feed import BookGrid, HistoryBar, MarkTick, SourceEvent, TapeTrade
 from avigrid.exchange.simulator.messages import parse_object
 from avigrid.exchange.simulator.sources.books import BookMaker
 from avigrid.exchange.simulator.sources.catalogue import CHARACTERS, SPECS, generic_character, generic_spec
@@ -118,11 +118,11 @@ class TradeReplay:
             yield TapeTrade(spec.symbol, time_ms, price, quantity, side)
 
 
-def _around(tape: _Tape, time_ms: int, price: Decimal, side: Side, lean: float) -> BookTarget:
+def _around(tape: _Tape, time_ms: int, price: Decimal, side: Side, lean: float) -> BookGrid:
     """A buyer's trade was at the ask, a seller's at the bid."""
     half = float(tape.spec.tick_size) / 2
     mid = float(price) - half if side is Side.BUY else float(price) + half
-    return tape.books.target(time_ms, mid, spread_ticks=1, imbalance=lean)
+    return tape.books.around(time_ms, mid, spread_ticks=1, imbalance=lean)
 
 
 def _minutes(rows: list[TradeRow], spec: InstrumentSpec, end_ms: int) -> list[HistoryBar]:
@@ -201,7 +201,7 @@ class FrameReplay:
             for event in events:
                 # Frames of different topics overlap by milliseconds; time on the venue only goes forward.
                 latest_ms = max(latest_ms, event.time_ms)
-                yield _at(event, latest_ms)
+                yield event if event.time_ms == latest_ms else replace(event, time_ms=latest_ms)
 
 
 def _frames(path: Path) -> Iterator[tuple[int, dict[str, object]]]:
@@ -238,16 +238,6 @@ def _price_in(frame: dict[str, object]) -> Decimal | None:
         return Decimal(str(text)) if text else None
     except InvalidOperation:
         return None
-
-
-def _at(event: SourceEvent, time_ms: int) -> SourceEvent:
-    if event.time_ms == time_ms:
-        return event
-    if isinstance(event, BookTarget):
-        return BookTarget(event.symbol, time_ms, event.bids, event.asks)
-    if isinstance(event, TapeTrade):
-        return TapeTrade(event.symbol, time_ms, event.price, event.quantity, event.side)
-    return MarkTick(event.symbol, time_ms, event.mark_price, event.index_price, event.funding_rate)
 
 
 class _Feed:
