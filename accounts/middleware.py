@@ -12,6 +12,7 @@ from accounts.core.addresses import client_address
 from accounts.core.context import Origin, reset_origin, set_origin
 from accounts.permissions.http import action_for, declared_actions, refusal
 from accounts.services.sessions import session_note, session_seen
+from avigrid.common.api_errors import problem_answer
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 EPOCH_SESSION_KEY = "auth_epoch"
@@ -39,6 +40,21 @@ class OriginMiddleware:
             return self.get_response(request)
         finally:
             reset_origin(token)
+
+
+class BodyLimitMiddleware:
+    """Django limits forms; this limits everything, before anybody reads it. A body must say how long it is."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        length = request.META.get("CONTENT_LENGTH") or ""
+        if not length and request.headers.get("Transfer-Encoding"):
+            return problem_answer(411, "length_required", "Send a Content-Length.")
+        if length and (not length.isdigit() or int(length) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE):
+            return problem_answer(413, "too_large", f"At most {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes.")
+        return self.get_response(request)
 
 
 class SessionGuardMiddleware:

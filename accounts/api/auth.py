@@ -3,7 +3,7 @@
 from typing import Any, ClassVar
 
 from django.utils.decorators import method_decorator
-from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
+from django.views.decorators.debug import sensitive_variables
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.request import Request
@@ -36,7 +36,7 @@ class LoginView(APIView):
     @extend_schema(
         operation_id="auth_login", request=LoginSerializer, responses={200: TokenPairSerializer, **open_problems(401)}
     )
-    @method_decorator(sensitive_post_parameters("password", "code"))
+    @method_decorator(sensitive_variables())
     def post(self, request: Request) -> Response:
         given = _checked(LoginSerializer, request)
         http = request._request

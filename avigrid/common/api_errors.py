@@ -6,7 +6,7 @@ from typing import Any
 import structlog
 from django.core.exceptions import PermissionDenied
 from django.core.exceptions import ValidationError as DjangoValidationError
-from django.http import Http404
+from django.http import Http404, JsonResponse
 from rest_framework import exceptions, status
 from rest_framework.response import Response
 
@@ -42,7 +42,21 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response 
 def problem(
     *, code: str, detail: str, status_code: int, errors: Any = None, details: Mapping[str, str] | None = None
 ) -> Response:
-    body: dict[str, Any] = {
+    body = _body(status_code, code, detail)
+    if errors:
+        body["errors"] = errors
+    if details:
+        body["details"] = dict(details)
+    return Response(body, status=status_code, content_type=CONTENT_TYPE)
+
+
+def problem_answer(status_code: int, code: str, detail: str) -> JsonResponse:
+    """The same outside of the API framework: middleware, lockout."""
+    return JsonResponse(_body(status_code, code, detail), status=status_code, content_type=CONTENT_TYPE)
+
+
+def _body(status_code: int, code: str, detail: str) -> dict[str, Any]:
+    return {
         "type": "about:blank",
         "title": _TITLES.get(status_code, "Error"),
         "status": status_code,
@@ -50,11 +64,6 @@ def problem(
         "detail": detail,
         "request_id": structlog.contextvars.get_contextvars().get("request_id", ""),
     }
-    if errors:
-        body["errors"] = errors
-    if details:
-        body["details"] = dict(details)
-    return Response(body, status=status_code, content_type=CONTENT_TYPE)
 
 
 _TITLES = {
@@ -65,6 +74,7 @@ _TITLES = {
     405: "Method not allowed",
     406: "Not acceptable",
     409: "Conflict",
+    411: "Length required",
     413: "Too large",
     415: "Unsupported media type",
     422: "Refused by a rule",

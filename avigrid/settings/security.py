@@ -18,6 +18,7 @@ SECURITY_APPS = [
 
 # In this order, right after SecurityMiddleware, Session, Common, Csrf and AuthenticationMiddleware.
 SECURITY_MIDDLEWARE = [
+    "accounts.middleware.BodyLimitMiddleware",
     "django_otp.middleware.OTPMiddleware",
     "accounts.middleware.OriginMiddleware",
     "accounts.middleware.SessionGuardMiddleware",
