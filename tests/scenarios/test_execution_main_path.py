@@ -1,21 +1,10 @@
 """Click to closed plan on the simulated exchange, over the wire."""
 
-from collections.abc import Iterator
 from decimal import Decimal
 
-import pytest
-
-from tests.support.trading_desk import TradingDesk, trading_desk
-from trading.models import Fill, LedgerEntry, Order, Plan, Position
-from trading.services.plan_commands import plan_close
-
-pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def desk() -> Iterator[TradingDesk]:
-    with trading_desk() as desk:
-        yield desk
+from tests.support.trading_desk import TradingDesk
+from trading.models import Fill, LedgerEntry, Order, Plan, Position, SlippageRecord
+from trading.services.plan_commands import plan_break_even, plan_close
 
 
 def test_click_to_protected_position_to_operator_close(desk: TradingDesk) -> None:
@@ -27,7 +16,7 @@ def test_click_to_protected_position_to_operator_close(desk: TradingDesk) -> Non
     held = next(row for row in desk.client.gateway.positions())
     assert held.size == entry.quantity
     assert held.stop_loss == plan.stop_price
-    assert plan.orders.filter(role="take_profit", status="open").count() == 3
+    desk.until(lambda: plan.orders.filter(role="take_profit", status="open").count() == 3, what="take-profits")
     assert sum(row.quantity for row in plan.orders.filter(role="take_profit")) == entry.quantity
     desk.assert_books_equal_venue()
 
@@ -45,3 +34,70 @@ def test_click_to_protected_position_to_operator_close(desk: TradingDesk) -> Non
     assert ledger == plan.realised_pnl_usd - fees
     wallet = desk.client.gateway.wallet()
     assert abs(wallet.wallet_balance_usd - (Decimal(10_000) + ledger)) < Decimal("0.01")
+    assert SlippageRecord.objects.filter(is_entry=True).count() == entry.fills.count()
+    assert SlippageRecord.objects.filter(is_entry=False).exists()
+
+
+def test_the_venues_stop_ends_the_plan(desk: TradingDesk) -> None:
+    desk.start()
+    plan = desk.opened(symbol="SOLUSDT")
+    desk.jump(-0.05, "SOLUSDT")
+    desk.until(lambda: Plan.objects.get(pk=plan.pk).status == "closed", what="closed by its stop")
+    desk.settle()
+    plan.refresh_from_db()
+    assert plan.close_reason == "stop"
+    assert plan.realised_pnl_usd < 0
+    assert plan.fills.filter(order__isnull=True).exists()
+    assert Position.objects.get().size == 0
+    desk.assert_books_equal_venue()
+
+
+def test_take_profits_close_the_plan_and_move_the_stop_to_break_even(desk: TradingDesk) -> None:
+    desk.start()
+    plan = desk.opened(symbol="SOLUSDT", direction=-1, atr_ratio=0.001)
+    first_stop = plan.stop_price
+    desk.jump(-0.010, "SOLUSDT")
+    desk.until(lambda: Plan.objects.get(pk=plan.pk).break_even_at is not None, what="break-even")
+    plan.refresh_from_db()
+    assert plan.stop_price is not None
+    assert first_stop is not None
+    assert plan.stop_price < first_stop
+    desk.until(lambda: Plan.objects.get(pk=plan.pk).stop_confirmed == plan.stop_price, what="stop moved at the venue")
+    desk.jump(-0.02, "SOLUSDT")
+    desk.until(lambda: Plan.objects.get(pk=plan.pk).status == "closed", what="all take-profits")
+    desk.settle()
+    plan.refresh_from_db()
+    assert plan.close_reason == "take_profit"
+    assert plan.realised_pnl_usd > 0
+    desk.assert_books_equal_venue()
+
+
+def test_operator_moves_the_stop_to_break_even(desk: TradingDesk) -> None:
+    desk.start()
+    plan = desk.opened(symbol="SOLUSDT")
+    plan_break_even(plan_id=plan.pk, user="test")
+    desk.jump(0.004, "SOLUSDT")
+    desk.until(lambda: Plan.objects.get(pk=plan.pk).break_even_at is not None, what="break-even")
+    plan.refresh_from_db()
+    average = plan.orders.get(role="entry").avg_price
+    assert plan.stop_price is not None
+    assert average is not None
+    assert plan.stop_price > average
+    held = desk.until(
+        lambda: [row for row in desk.client.gateway.positions() if row.stop_loss == plan.stop_price],
+        what="stop at venue",
+    )
+    assert held[0].size > 0
+
+
+def test_grid_rests_its_rungs_and_takes_profit_per_rung(desk: TradingDesk) -> None:
+    desk.start()
+    plan = desk.opened(symbol="SOLUSDT", profile="grid", rungs=3, atr_mult_x=8.0, rung_step_atr_x=1.0)
+    desk.until(lambda: plan.orders.filter(role="entry", status="open").count() == 2, what="rungs resting")
+    desk.jump(-0.0025, "SOLUSDT")
+    desk.until(lambda: plan.orders.filter(role="entry", status="filled").count() == 2, what="second rung")
+    desk.until(lambda: plan.orders.filter(role="take_profit", status="open").count() == 2, what="its take-profit")
+    desk.settle()
+    desk.assert_books_equal_venue()
+    exits = sum(row.quantity - row.filled_qty for row in plan.orders.filter(role="take_profit", status="open"))
+    assert exits <= Position.objects.get(symbol="SOLUSDT").size

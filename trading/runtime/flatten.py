@@ -12,6 +12,7 @@ import structlog
 
 from avigrid.exchange.ports import OrderGateway
 from avigrid.kernel.errors import AviGridError, OrderNotFound
+from avigrid.kernel.ids import is_ours
 from avigrid.kernel.orders import OrderIntent, OrderType, TimeInForce, VenueOrder
 from avigrid.kernel.portfolio import VenuePosition
 from marketdata.selectors.instruments import UnknownInstrument, instrument
@@ -29,6 +30,8 @@ class Flattener:
 
     gateway: OrderGateway
     symbol: str | None = None
+    only_ours: bool = False
+    """Leave other people's resting orders alone (a halt does, flattening does not)."""
     attempts: int = 0
     errors: list[str] = field(default_factory=list)
 
@@ -42,7 +45,10 @@ class Flattener:
         return [
             row
             for row in rows
-            if not row.reduce_only and not is_position_stop(row) and self.symbol in (None, row.symbol)
+            if not row.reduce_only
+            and not is_position_stop(row)
+            and self.symbol in (None, row.symbol)
+            and (not self.only_ours or is_ours(row.order_link_id, installation()))
         ]
 
     def cancel_entries(self) -> int:

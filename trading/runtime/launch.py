@@ -79,7 +79,6 @@ class Desk:
             "DJANGO_SETTINGS_MODULE": os.environ.get("DJANGO_SETTINGS_MODULE", "avigrid.settings.dev"),
             "DATABASE_URL": database_url,
             "AVIGRID_DEMO": "true",
-            "AVIGRID_REDIS_PREFIX": f"avigrid-{self.options.kind}-{secrets.token_hex(3)}",
             "AVIGRID_MARKET_ENVIRONMENT": "simulated",
             "PYTHONUNBUFFERED": "1",
         }

@@ -45,7 +45,7 @@ def account_of(account_id: int) -> "TradingAccount":
 
 def endpoints_of(account: "TradingAccount") -> Endpoints:
     url = account.base_url or settings.AVIGRID["SIMULATOR_URL"]
-    return endpoints_for(account.environment, simulated_url=url)
+    return endpoints_for(account.environment, simulated_url=str(url))
 
 
 def open_venue(account_id: int, *, process: str = "execution", credentials: Credentials | None = None) -> VenueAccess:

@@ -269,7 +269,8 @@ def _funding_book(account_id: int, execution: Execution) -> Booking | None:
         .order_by("-id")
     )
     same_side = [plan for plan in plans if plan.direction == execution.side.sign]
-    plan = (same_side or plans or [None])[0] if len(plans) != 1 else plans[0]
+    candidates = (same_side or plans) if len(plans) > 1 else plans
+    plan = candidates[0] if candidates else None
     _, is_new = LedgerEntry.objects.get_or_create(
         account_id=account_id,
         kind=LedgerKind.FUNDING,

@@ -1,5 +1,6 @@
 """What a fresh demo desk needs before its processes start: people, an account with a key, a strategy version."""
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from accounts.services.demo import DemoUser, demo_users_create
 from accounts.services.trading_accounts import trading_account_create
 from avigrid.exchange.bybit.connect import connect, settle_clock
 from avigrid.exchange.bybit.environments import Endpoints
+from avigrid.kernel.errors import Retryable
 from avigrid.kernel.portfolio import KeyInfo
 from marketdata.services.instruments import instruments_refresh
 from trading.avi5.config import StrategyConfig
@@ -39,6 +41,10 @@ def demo_data_create(
     )
 
     def trial(_: object, credentials: Credentials) -> KeyInfo:
+        for _attempt in range(4):  # a machine busy with starting may let the fast clock slip
+            client.clock.measure()
+            with contextlib.suppress(Retryable):
+                return client.gateway.key_info()
         return client.gateway.key_info()
 
     api_key_add(account=account, label="Demo key", key_id=api_key, secret=api_secret, trial=trial, actor="demo")
