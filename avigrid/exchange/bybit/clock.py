@@ -6,7 +6,7 @@ from threading import Lock
 
 RECV_WINDOW_MS = 5000
 _MIN_BASE_S = 0.25
-_MEASURING_NOISE_S = 0.1
+_MEASURING_NOISE_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)

@@ -185,6 +185,9 @@ class BybitMarketFeed:
 
     def _follows(self, topic: str, update: BookUpdate) -> bool:
         if update.is_snapshot:
+            if update.update_id == 1 and self._last_update_id.get(topic, _AWAITING_SNAPSHOT) > 1:
+                self._gaps["restart"] += 1  # the service restarted and says so with a snapshot: deltas may be missing
+                self._state("gap", topic, "restart")
             self._last_update_id[topic] = update.update_id
             self._asked_s.pop(topic, None)
             return True

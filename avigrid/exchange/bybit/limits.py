@@ -144,7 +144,7 @@ class Limiter:
                 )
             self._sleep(min(wait_s, _MAX_NAP_S))
             windows = self._windows_for(call, lane, cost)
-        if (waited_s := self._monotonic() - started_s) > 0:
+        if (waited_s := self._monotonic() - started_s) >= 0.001:
             self.waited_s[call.name] += waited_s
 
     def observe(self, call: Call, headers: Mapping[str, str]) -> None:
