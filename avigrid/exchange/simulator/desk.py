@@ -4,7 +4,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from avigrid.exchange.simulator import account_reads, conditional, placing, reckoning, telling
+from avigrid.exchange.simulator import account_reads, amending, conditional, placing, reckoning, telling
 from avigrid.exchange.simulator import params as read
 from avigrid.exchange.simulator.account import Account
 from avigrid.exchange.simulator.core import Core
@@ -59,9 +59,9 @@ def batch(core: Core, account: Account, params: Params, step: Step, with_time: b
 
 def amend_active(core: Core, account: Account, params: Params) -> Order:
     """Batch amend does not take conditional orders."""
-    if placing.find_open(account, params, "replace").status == "Untriggered":
+    if amending.find_open(account, params, "replace").status == "Untriggered":
         raise bad_parameter("conditional orders cannot be amended in a batch")
-    return placing.amend(core, account, params)
+    return amending.amend(core, account, params)
 
 
 def cancel_all(core: Core, account: Account, params: Params) -> Row:
@@ -83,7 +83,7 @@ def cancel_all(core: Core, account: Account, params: Params) -> Row:
                 if stop_type and order.stop_order_type != stop_type:
                     continue
                 if len(gone) < _CANCEL_MAX and order.is_open:
-                    placing.cancel_one(core, order)
+                    amending.cancel_one(core, order)
                     gone.append(ids(order))
     return {"list": gone, "success": "1"}
 
@@ -93,7 +93,7 @@ def cancel_for_dcp(core: Core, account: Account) -> int:
     for orders in list(account.open_orders.values()):
         for order in list(orders.values()):
             if order.is_open:
-                placing.cancel_one(core, order, "CancelByDCP")
+                amending.cancel_one(core, order, "CancelByDCP")
                 count += 1
     return count
 

@@ -7,11 +7,11 @@ from decimal import Decimal
 
 from avigrid.exchange.simulator import reckoning
 from avigrid.exchange.simulator.account import Account
+from avigrid.exchange.simulator.amending import cancel_one
 from avigrid.exchange.simulator.core import Core
 from avigrid.exchange.simulator.margin import bankruptcy_price
 from avigrid.exchange.simulator.matching import submit
 from avigrid.exchange.simulator.orders import SIDE_TEXT, Order
-from avigrid.exchange.simulator.placing import cancel_one
 from avigrid.exchange.simulator.positions import Position
 from avigrid.exchange.simulator.settlement import book_fill
 

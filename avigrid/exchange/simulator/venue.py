@@ -23,27 +23,25 @@ from avigrid.exchange.simulator import (
     conditional,
     desk,
     funding,
+    history,
     liquidation,
     market_reads,
     matching,
-    placing,
-    settings,
     telling,
 )
-from avigrid.exchange.simulator import params as read
 from avigrid.exchange.simulator.account import Account, PrivateEvent
 from avigrid.exchange.simulator.core import Core, VenueConfig
 from avigrid.exchange.simulator.feed import BookGrid, BookTarget, HistoryBar, MarkTick, SourceEvent, TapeTrade
-from avigrid.exchange.simulator.klines import INTERVALS, MINUTE_MS, bar_end
-from avigrid.exchange.simulator.market import FINE, Market
+from avigrid.exchange.simulator.klines import MINUTE_MS, bar_end
+from avigrid.exchange.simulator.market import Market
 from avigrid.exchange.simulator.params import Params
-from avigrid.exchange.simulator.refusals import Refusal, bad_parameter
+from avigrid.exchange.simulator.refusals import Refusal
+from avigrid.exchange.simulator.rest_face import MAIN, RestFace
 from avigrid.exchange.simulator.rows import Row, execution_rest, order_rest
 from avigrid.exchange.simulator.specs import InstrumentSpec
 from avigrid.kernel.orders import Side
 
 __all__ = ["MAIN", "BookView", "Params", "PrivateEvent", "Rollover", "Row", "Venue", "VenueConfig"]
-MAIN = "main"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +65,7 @@ class Rollover:
     items: tuple[Row, Row]
 
 
-class Venue:
+class Venue(RestFace):
     def __init__(self, specs: Sequence[InstrumentSpec], *, config: VenueConfig, start_ms: int, seed: int) -> None:
         self.core = Core(config, start_ms, seed)
         for place, spec in enumerate(specs):
@@ -76,6 +74,8 @@ class Venue:
             market.open_interest = market.steps(spec.max_limit_qty) * 40
             self.core.markets[spec.symbol] = market
         self.core.account(MAIN)
+        fundings = [market.next_funding_ms for market in self.core.markets.values()]
+        self._next_funding_ms = min(fundings, default=1 << 62)
 
     # -- time -------------------------------------------------------------------------------------------------
     @property
@@ -95,19 +95,18 @@ class Venue:
         core = self.core
         market = core.markets[event.symbol]
         self._to(event.time_ms)
-        if isinstance(event, BookTarget | BookGrid):
-            if isinstance(event, BookGrid):
-                matching.replace_outside(core, market, event.bids, event.asks)
-            else:
-                matching.set_outside(core, market, event)
-            if not market.mark and market.last:
-                market.set_reference(core.now_ms, market.last_price, market.last_price)
+        if isinstance(event, BookGrid):
+            matching.replace_outside(core, market, event.bids, event.asks)
+        elif isinstance(event, BookTarget):
+            matching.set_outside(core, market, event)
         elif isinstance(event, TapeTrade):
             matching.tape(core, market, event)
-        elif isinstance(event, MarkTick):
-            market.funding_rate = funding.clipped(market, event.funding_rate)
+        else:
             grain = Decimal(1).scaleb(-market.spec.price_scale)
+            market.funding_rate = funding.clipped(market, event.funding_rate)
             market.set_reference(core.now_ms, event.mark_price.quantize(grain), event.index_price.quantize(grain))
+        if not market.mark and market.last:
+            market.set_reference(core.now_ms, market.last_price, market.last_price)
         conditional.run(core, market)
         if isinstance(event, MarkTick):
             self._liquidate(market)
@@ -122,14 +121,13 @@ class Venue:
         core = self.core
         if now_ms <= core.now_ms:
             return
-        while True:
-            due = min(core.markets.values(), key=lambda market: market.next_funding_ms, default=None)
-            if due is None or due.next_funding_ms > now_ms:
-                break
+        while self._next_funding_ms <= now_ms:
+            due = min(core.markets.values(), key=lambda market: market.next_funding_ms)
             core.now_ms = due.next_funding_ms
             self._roll(core.now_ms)
             funding.settle(core, due)
             due.next_funding_ms = funding.next_time(due, core.now_ms)
+            self._next_funding_ms = min(market.next_funding_ms for market in core.markets.values())
             self._liquidate(due)
             telling.flush(core)
         before, core.now_ms = core.now_ms, now_ms
@@ -144,202 +142,16 @@ class Venue:
         for account in self.core.accounts.values():
             if any(account.positions[key].size for key in account.positions if key[0] == market.symbol):
                 liquidation.check(self.core, account)
-                conditional.run(self.core, market)
+        for touched in self.core.markets.values():
+            conditional.run(self.core, touched)
 
     def load_history(self, symbol: str, interval_min: int, bars: Iterable[HistoryBar]) -> None:
         """Bars before the start, oldest first, so that klines and 24 h figures have a past. Once, before any event."""
-        market = self.core.markets[symbol]
-        if str(interval_min) not in INTERVALS:
-            raise ValueError(f"no kline interval of {interval_min} minutes")
-        loaded = list(bars)
-        if not loaded:
-            return
-        market.bars.load(
-            interval_min,
-            [
-                (
-                    bar.start_ms,
-                    *(market.ticks(price) for price in (bar.open, bar.high, bar.low, bar.close)),
-                    market.steps(bar.volume),
-                    int(bar.turnover / market.unit),
-                )
-                for bar in loaded
-            ],
-        )
-        for series in (market.mark_bars, market.index_bars):
-            series.load(
-                interval_min,
-                [
-                    (bar.start_ms, *(int(price / FINE) for price in (bar.open, bar.high, bar.low, bar.close)), 0, 0)
-                    for bar in loaded
-                ],
-            )
-        market.last = market.ticks(loaded[-1].close)
-        ends = {bar_end("5", bar.start_ms - bar.start_ms % (5 * MINUTE_MS)) for bar in loaded}
-        market.interest_rows = [(end, market.open_interest) for end in sorted(ends) if end <= self.core.start_ms]
+        history.load(self.core, self.core.markets[symbol], interval_min, list(bars))
 
     def load_fundings(self, symbol: str, rates: Iterable[tuple[int, Decimal]]) -> None:
         """Past settlements (ms, rate), oldest first."""
         self.core.markets[symbol].fundings = list(rates)
-
-    # -- trade ------------------------------------------------------------------------------------------------
-    def create_order(self, params: Params, account: str = MAIN) -> Row:
-        return self._told(desk.ids(placing.create(self.core, self.core.account(account), params)))
-
-    def amend_order(self, params: Params, account: str = MAIN) -> Row:
-        return self._told(desk.ids(placing.amend(self.core, self.core.account(account), params)))
-
-    def cancel_order(self, params: Params, account: str = MAIN) -> Row:
-        return self._told(desk.ids(placing.cancel(self.core, self.core.account(account), params)))
-
-    def cancel_all(self, params: Params, account: str = MAIN) -> Row:
-        return self._told(desk.cancel_all(self.core, self.core.account(account), params))
-
-    def create_batch(self, params: Params, account: str = MAIN) -> tuple[Row, Row]:
-        return desk.batch(self.core, self.core.account(account), params, placing.create, with_time=True)
-
-    def amend_batch(self, params: Params, account: str = MAIN) -> tuple[Row, Row]:
-        return desk.batch(self.core, self.core.account(account), params, desk.amend_active, with_time=False)
-
-    def cancel_batch(self, params: Params, account: str = MAIN) -> tuple[Row, Row]:
-        return desk.batch(self.core, self.core.account(account), params, placing.cancel, with_time=False)
-
-    def pre_check(self, params: Params, account: str = MAIN) -> Row:
-        return desk.pre_check(self.core, self.core.account(account), params)
-
-    def realtime_orders(self, params: Params, account: str = MAIN) -> Row:
-        return account_reads.realtime_orders(self.core, self.core.account(account), params)
-
-    def order_history(self, params: Params, account: str = MAIN) -> Row:
-        return account_reads.order_history(self.core, self.core.account(account), params)
-
-    def execution_list(self, params: Params, account: str = MAIN) -> Row:
-        return account_reads.execution_list(self.core, self.core.account(account), params)
-
-    # -- position ---------------------------------------------------------------------------------------------
-    def position_list(self, params: Params, account: str = MAIN) -> Row:
-        return account_reads.position_list(self.core, self.core.account(account), params)
-
-    def symbol_info(self, params: Params, account: str = MAIN) -> Row:
-        return account_reads.symbol_info(self.core, self.core.account(account), params)
-
-    def set_leverage(self, params: Params, account: str = MAIN) -> Row:
-        settings.set_leverage(self.core, self.core.account(account), params)
-        return self._told({})
-
-    def switch_mode(self, params: Params, account: str = MAIN) -> Row:
-        settings.switch_mode(self.core, self.core.account(account), params)
-        return self._told({})
-
-    def trading_stop(self, params: Params, account: str = MAIN) -> Row:
-        settings.trading_stop(self.core, self.core.account(account), params)
-        return self._told({})
-
-    def add_margin(self, params: Params, account: str = MAIN) -> Row:
-        holder = self.core.account(account)
-        settings.add_margin(self.core, holder, params)
-        self._told({})
-        rows = account_reads.position_list(self.core, holder, params)["list"]
-        assert isinstance(rows, list)
-        return rows[0] | {"category": "linear"}
-
-    def set_auto_add_margin(self, params: Params, account: str = MAIN) -> Row:
-        settings.set_auto_add_margin(self.core, self.core.account(account), params)
-        return self._told({})
-
-    def closed_pnl(self, params: Params, account: str = MAIN) -> Row:
-        return account_reads.closed_pnl(self.core, self.core.account(account), params)
-
-    # -- account ----------------------------------------------------------------------------------------------
-    def wallet_balance(self, params: Params, account: str = MAIN) -> Row:
-        return account_reads.wallet_balance(self.core, self.core.account(account), params)
-
-    def account_info(self, params: Params, account: str = MAIN) -> Row:
-        return account_reads.account_info(self.core.account(account))
-
-    def user_setting_config(self, params: Params, account: str = MAIN) -> Row:
-        lpa = self.core.config.lpa_perp
-        return {"lpaSpot": False, "lpaPerp": lpa, "deltaEnable": False, "smsef": False, "fmsef": False}
-
-    def fee_rate(self, params: Params, account: str = MAIN) -> Row:
-        return account_reads.fee_rate(self.core, self.core.account(account), params)
-
-    def transaction_log(self, params: Params, account: str = MAIN) -> Row:
-        return account_reads.transaction_log(self.core, self.core.account(account), params)
-
-    def set_margin_mode(self, params: Params, account: str = MAIN) -> Row:
-        return self._told({"reasons": settings.set_margin_mode(self.core.account(account), params)})
-
-    def query_api(self, params: Params, account: str = MAIN) -> Row:
-        return account_reads.query_api(self.core, self.core.account(account))
-
-    def coin_info(self, params: Params, account: str = MAIN) -> Row:
-        """/v5/asset/coin/query-info, as far as a client that loads currencies needs it."""
-        wanted = read.text(params, "coin")
-        coins = ["USDT", *(market.spec.base_coin for market in self.core.markets.values())]
-        return {"rows": [account_reads.coin_row(coin) for coin in coins if not wanted or coin == wanted]}
-
-    def set_dcp(self, params: Params, account: str = MAIN) -> Row:
-        seconds = read.integer(params, "timeWindow")
-        if seconds is None or not 3 <= seconds <= 300:
-            raise bad_parameter("timeWindow invalid")
-        self.core.account(account).dcp_window_s = seconds
-        return {}
-
-    def query_dcp(self, params: Params, account: str = MAIN) -> Row:
-        seconds = self.core.account(account).dcp_window_s
-        status = "ON" if seconds else "OFF"
-        return {"dcpInfos": [{"product": "DERIVATIVES", "dcpStatus": status, "timeWindow": str(seconds or 10)}]}
-
-    def fire_dcp(self, account: str = MAIN) -> int:
-        """Cancels everything open with CancelByDCP; the wire decides when."""
-        count = desk.cancel_for_dcp(self.core, self.core.account(account))
-        telling.flush(self.core)
-        return count
-
-    # -- market -----------------------------------------------------------------------------------------------
-    def time(self, params: Params) -> Row:
-        now = self.core.now_ms
-        return {"timeSecond": str(now // 1000), "timeNano": str(now * 1_000_000)}
-
-    def kline(self, params: Params) -> Row:
-        return market_reads.kline(self.core, params)
-
-    def mark_price_kline(self, params: Params) -> Row:
-        return market_reads.reference_kline(self.core, params, "mark")
-
-    def index_price_kline(self, params: Params) -> Row:
-        return market_reads.reference_kline(self.core, params, "index")
-
-    def premium_index_price_kline(self, params: Params) -> Row:
-        return market_reads.reference_kline(self.core, params, "premium")
-
-    def instruments_info(self, params: Params) -> Row:
-        return market_reads.instruments_info(self.core, params)
-
-    def orderbook(self, params: Params) -> Row:
-        return market_reads.orderbook(self.core, params)
-
-    def tickers(self, params: Params) -> Row:
-        return market_reads.tickers(self.core, params)
-
-    def recent_trade(self, params: Params) -> Row:
-        return market_reads.recent_trade(self.core, params)
-
-    def funding_history(self, params: Params) -> Row:
-        return market_reads.funding_history(self.core, params)
-
-    def open_interest(self, params: Params) -> Row:
-        return market_reads.open_interest(self.core, params)
-
-    def risk_limit(self, params: Params) -> Row:
-        return market_reads.risk_limit(self.core, params)
-
-    def price_limit(self, params: Params) -> Row:
-        return market_reads.price_limit(self.core, params)
-
-    def account_ratio(self, params: Params) -> Row:
-        return market_reads.account_ratio(self.core, params)
 
     # -- what the sockets read --------------------------------------------------------------------------------
     def drain_private(self, account: str = MAIN) -> list[PrivateEvent]:
@@ -468,7 +280,3 @@ class Venue:
         if market is None:
             raise Refusal(10001, "params error: symbol invalid")
         return market
-
-    def _told(self, answer: Row) -> Row:
-        telling.flush(self.core)
-        return answer
