@@ -13,6 +13,7 @@ def main() -> int:
     command = sys.argv[1] if len(sys.argv) > 1 else "help"
     if command in ("demo", "smoke"):
         os.environ["AVIGRID_DEMO"] = "true"
+        os.environ["AVIGRID_REDIS_PREFIX"] = f"avigrid-{command}-{os.getpid()}"  # nothing of an earlier desk is met
     offline = command in WITHOUT_SERVERS or "--help" in sys.argv or "-h" in sys.argv
     if not offline and os.environ["DJANGO_SETTINGS_MODULE"].endswith(".dev"):
         from avigrid.common import embedded

@@ -71,3 +71,11 @@ def _table(symbol: str, interval_min: int, records: npt.NDArray[Any]) -> KlineTa
         from_pg_time(records["start"]),
         *(records[name].astype(np.float64) for name in VALUES),
     )
+
+
+def bar_count() -> int:
+    """How many bars of all symbols and intervals are stored."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM marketdata_kline")
+        count: int = cursor.fetchone()[0]
+    return count
