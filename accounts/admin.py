@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
+from django.contrib.auth.models import Group
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -22,6 +23,9 @@ from accounts.services.second_factor import device_remove
 from accounts.services.trading_accounts import trading_account_create, trading_account_set_active
 from accounts.services.users import user_create, user_deactivate, user_reactivate, user_rename, user_role_set
 from avigrid.kernel.errors import AviGridError
+
+
+admin.site.unregister(Group)  # roles are set through the service, which audits them
 
 
 class ServiceAdmin(ModelAdmin):  # type: ignore[misc]
