@@ -10,12 +10,11 @@ from avigrid.kernel.market import BookUpdate, PublicTrade
 from marketdata.runtime.database_threads import DatabaseThreads
 from marketdata.runtime.jobs import SymbolState
 from marketdata.runtime.ports import Storage
+from marketdata.runtime.stretches import StretchCutter
 from marketdata.services import metrics
 
 MAX_TRADES = 20_000
 MAX_STRETCHES = 200
-STRETCH_MESSAGES = 1_500
-STRETCH_MS = 30_000
 
 log = structlog.get_logger(__name__)
 
@@ -26,8 +25,7 @@ class Tape:
         self._threads = threads
         self._flush_s = flush_s
         self._trades: deque[PublicTrade] = deque()
-        self._stretches: dict[str, list[BookUpdate]] = {}
-        """Per symbol the stretch that is being filled; it begins with a snapshot."""
+        self._cutters: dict[str, StretchCutter] = {}
         self._ready: deque[list[BookUpdate]] = deque()
 
     def trade(self, trade: PublicTrade) -> None:
@@ -37,22 +35,9 @@ class Tape:
         self._trades.append(trade)
 
     def book(self, update: BookUpdate, state: SymbolState) -> None:
-        """After the book took `update`. A book nobody may trust ends the stretch; the next begins with its state."""
-        stretch = self._stretches.get(update.symbol)
-        if not state.book.is_ready:
-            self._finish(update.symbol)
-            return
-        if stretch is not None and (
-            update.is_snapshot
-            or len(stretch) >= STRETCH_MESSAGES
-            or update.matched_ms - stretch[0].matched_ms >= STRETCH_MS
-        ):
-            self._finish(update.symbol)
-            stretch = None
-        if stretch is None:
-            self._stretches[update.symbol] = [update if update.is_snapshot else _snapshot(update, state)]
-        else:
-            stretch.append(update)
+        """After the book took `update`."""
+        cutter = self._cutters.setdefault(update.symbol, StretchCutter())
+        self._keep(cutter.take(update, state.book))
 
     async def run(self) -> None:
         """Until cancelled; then call `flush(finish=True)`."""
@@ -62,8 +47,8 @@ class Tape:
 
     async def flush(self, *, finish: bool = False) -> None:
         if finish:
-            for symbol in list(self._stretches):
-                self._finish(symbol)
+            for cutter in self._cutters.values():
+                self._keep(cutter.finish())
         while self._trades:
             batch = [self._trades.popleft() for _ in range(min(len(self._trades), 1_000))]
             if not await self._try(self._storage.trades, batch):
@@ -75,9 +60,8 @@ class Tape:
                 self._ready.appendleft(stretch)
                 return
 
-    def _finish(self, symbol: str) -> None:
-        stretch = self._stretches.pop(symbol, None)
-        if stretch is None:
+    def _keep(self, stretch: list[BookUpdate] | None) -> None:
+        if not stretch:
             return
         if len(self._ready) >= MAX_STRETCHES:
             metrics.TAPE_DROPPED.labels(what="book").inc(len(self._ready.popleft()))
@@ -90,18 +74,3 @@ class Tape:
             log.warning("tape_store_failed", rows=len(batch), error=str(error))
             return False
         return True
-
-
-def _snapshot(update: BookUpdate, state: SymbolState) -> BookUpdate:
-    """The whole book as it stands after `update`."""
-    return BookUpdate(
-        symbol=update.symbol,
-        depth=update.depth,
-        is_snapshot=True,
-        bids=tuple(state.book.bids()),
-        asks=tuple(state.book.asks()),
-        update_id=update.update_id,
-        seq=update.seq,
-        matched_ms=update.matched_ms,
-        sent_ms=update.sent_ms,
-    )

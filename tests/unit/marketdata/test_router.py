@@ -11,7 +11,8 @@ from marketdata.runtime.database_threads import DatabaseThreads
 from marketdata.runtime.jobs import BarJob, CatchUpJob, SymbolState
 from marketdata.runtime.options import PipelineOptions
 from marketdata.runtime.router import Router
-from marketdata.runtime.tape import STRETCH_MS, Tape
+from marketdata.runtime.stretches import STRETCH_MS
+from marketdata.runtime.tape import Tape
 from tests.support.bars import T0
 from tests.support.market_runtime import FakeBook, FakeFeed, FakeStorage, eventually
 
