@@ -10,7 +10,7 @@ from avigrid.kernel.orders import OrderRole, OrderStatus
 from tests.unit.trading.avi5.builders import Bench, instrument, spec, view
 from trading.avi5.actions import MoveStop, PlaceOrder, PlanStatus
 from trading.avi5.config import BreakEvenMode, PartialPolicy, Profile, StrategyConfig
-from trading.avi5.state import EventKind, PlanEvent, still_open
+from trading.avi5.state import EventKind, PlanEvent
 
 D = Decimal
 FATES = ("ack", "fill", "part", "cancel", "reject", "unknown", "nothing", "stop", "crash")
@@ -67,7 +67,7 @@ def _apply_fate(bench: Bench, fate: str, pick: int, percent: int) -> None:
 
 def _check(bench: Bench, stop_before: Decimal | None, live_before: set[str], actions: list[object]) -> None:
     plan = bench.plan
-    exits = still_open(plan.of(OrderRole.TAKE_PROFIT)) + still_open(plan.of(OrderRole.CLOSE))
+    exits = sum(o.open_qty for o in plan.orders if o.role is not OrderRole.ENTRY)
     placed_exits = [a for a in actions if isinstance(a, PlaceOrder) and a.reduce_only]
     if placed_exits:
         assert exits <= plan.position_qty, "exits exceed the position"

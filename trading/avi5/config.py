@@ -94,6 +94,7 @@ class StrategyConfig:
     volatile_percentile: float = 0.8
     slippage_thin_bps: float = 25.0
     thin_depth_usd: float = 1_000_000.0
+    _hash: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for name, (low, high) in LIMITS.items():
@@ -144,6 +145,7 @@ class StrategyConfig:
     def to_mapping(self) -> dict[str, ConfigValue]:
         """Plain JSON values; `from_mapping` gives the same config back."""
         values = asdict(self)
+        del values["_hash"]
         values["theta_by_hour"] = {str(hour): theta for hour, theta in sorted(self.theta_by_hour.items())}
         values["dead_hours"] = sorted(self.dead_hours)
         values["tp_shares"] = list(self.tp_shares)
@@ -152,7 +154,7 @@ class StrategyConfig:
     @classmethod
     def from_mapping(cls, values: Mapping[str, object]) -> "StrategyConfig":
         """Missing fields take their defaults; unknown fields and illegal values raise InvalidConfig."""
-        known = {f.name: f for f in fields(cls)}
+        known = {f.name for f in fields(cls) if f.init}
         for name in values:
             if name not in known:
                 raise InvalidConfig(f"unknown field {name!r}; known are {', '.join(sorted(known))}", field=name)
@@ -165,8 +167,10 @@ class StrategyConfig:
     @property
     def config_hash(self) -> str:
         """16 hex digits of the canonical JSON's SHA-256."""
-        text = json.dumps(self.to_mapping(), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        if not self._hash:
+            text = json.dumps(self.to_mapping(), sort_keys=True, separators=(",", ":"))
+            self._hash.append(hashlib.sha256(text.encode()).hexdigest()[:16])
+        return self._hash[0]
 
 
 LIMITS: dict[str, tuple[float, float]] = {

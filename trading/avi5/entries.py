@@ -8,7 +8,7 @@ from avigrid.kernel.orders import OrderRole, OrderStatus, OrderType, TimeInForce
 from trading.avi5.actions import Action, PlaceOrder
 from trading.avi5.config import PartialPolicy, StrategyConfig
 from trading.avi5.spec import RungSpec
-from trading.avi5.state import MarketView, PlanState, filled
+from trading.avi5.state import MarketView, PlanState
 
 MAX_ATTEMPTS_PER_RUNG = 3
 """A post-only order that would have taken is refused by the venue; a rung is offered this often per cycle."""
@@ -26,13 +26,14 @@ class EntryVerdict(StrEnum):
 
 
 def first_entry_verdict(plan: PlanState, config: StrategyConfig) -> EntryVerdict:
-    attempts = plan.of(OrderRole.ENTRY, 0, 0)
+    step = plan.tally.step(0, 0)
+    attempts = step.entries
     if not attempts:
         return EntryVerdict.WANTED
-    if any(order.is_live for order in attempts):
+    if step.is_entry_live:
         return EntryVerdict.WAITING
     planned = plan.spec.rungs[0].quantity
-    got = filled(attempts)
+    got = step.entered
     if got <= 0:
         refused = all(order.status is OrderStatus.REJECTED for order in attempts)
         return EntryVerdict.REJECTED if refused else EntryVerdict.UNDERFILL
@@ -76,30 +77,28 @@ def _wanted(plan: PlanState, rung: RungSpec, config: StrategyConfig) -> PlaceOrd
     """The next entry of this rung, or None: one is live, it is filled and not sold yet, or its cycles are used up."""
     if not plan.may_enter:
         return None
-    entries = plan.of(OrderRole.ENTRY, rung.rung)
-    if not entries:
+    sums = plan.tally
+    cycle = sums.last_cycle.get(rung.rung)
+    if cycle is None:
         return _entry(plan, rung, cycle=0, attempt=0, quantity=rung.quantity)
-    if any(order.is_live for order in entries):
+    step = sums.step(rung.rung, cycle)
+    if step.is_entry_live:
         return None
-    cycle = max(order.cycle for order in entries)
-    attempts = [order for order in entries if order.cycle == cycle]
-    got = filled(attempts)
+    got = step.entered
     if rung.rung == 0 and cycle == 0:
         verdict = first_entry_verdict(plan, config)
         if verdict is EntryVerdict.RETRY:
-            return _entry(plan, rung, cycle=0, attempt=len(attempts), quantity=rung.quantity - got)
+            return _entry(plan, rung, cycle=0, attempt=len(step.entries), quantity=rung.quantity - got)
         if verdict is not EntryVerdict.FILLED:
             return None
-    exits = plan.of(OrderRole.TAKE_PROFIT, rung.rung, cycle)
-    is_sold = rung.take_profit is not None and got > 0 and filled(exits) >= got
-    if is_sold and not any(order.is_live for order in exits):
+    is_sold = rung.take_profit is not None and got > 0 and step.exited >= got
+    if is_sold and not step.is_exit_live:
         if cycle >= config.max_cycles:
             return None
         return _entry(plan, rung, cycle=cycle + 1, attempt=0, quantity=rung.quantity)
-    missing = rung.quantity - got
-    if rung.rung == 0 and cycle == 0 or len(attempts) >= MAX_ATTEMPTS_PER_RUNG or exits:
+    if (rung.rung == 0 and cycle == 0) or step.exits or len(step.entries) >= MAX_ATTEMPTS_PER_RUNG:
         return None
-    return _entry(plan, rung, cycle=cycle, attempt=len(attempts), quantity=missing)
+    return _entry(plan, rung, cycle=cycle, attempt=len(step.entries), quantity=rung.quantity - got)
 
 
 def _entry(plan: PlanState, rung: RungSpec, *, cycle: int, attempt: int, quantity: Decimal) -> PlaceOrder | None:

@@ -9,7 +9,7 @@ from trading.avi5.actions import Action, Notice, PlaceOrder
 from trading.avi5.config import StrategyConfig
 from trading.avi5.entries import EntryVerdict, first_entry_verdict
 from trading.avi5.spec import split_exits
-from trading.avi5.state import PlanOrder, PlanState, filled, still_open
+from trading.avi5.state import PlanOrder, PlanState
 
 MAX_FAILED_ATTEMPTS = 3
 _INCREMENT_SHARE = Decimal("0.1")
@@ -30,18 +30,21 @@ class _Exit:
 
 def exits_to_place(plan: PlanState, config: StrategyConfig) -> list[Action]:
     """Together never more than the position: what rests already is subtracted first."""
-    free = plan.position_qty - still_open(plan.of(OrderRole.TAKE_PROFIT)) - still_open(plan.of(OrderRole.CLOSE))
+    sums = plan.tally
+    free = plan.position_qty - sums.exits_open - sums.closes_open
     grain = plan.spec.grain
+    if free <= 0 or free < grain.min_order_qty:
+        return []
     orders: list[Action] = []
     for wanted in _wanted_exits(plan, config):
-        existing = plan.of(OrderRole.TAKE_PROFIT, wanted.rung, wanted.cycle)
-        if _failed(existing) >= MAX_FAILED_ATTEMPTS:
+        step = sums.step(wanted.rung, wanted.cycle)
+        missing = wanted.quantity - step.exited - step.exits_open
+        if missing <= 0 or step.failed_exits >= MAX_FAILED_ATTEMPTS:
             continue
-        missing = wanted.quantity - filled(existing) - still_open(existing)
         quantity = floor_to_step(min(missing, free), grain.qty_step)
         if quantity < grain.min_order_qty or quantity <= 0:
             continue
-        remainder = wanted.planned - filled(existing) - still_open(existing) - quantity
+        remainder = wanted.planned - step.exited - step.exits_open - quantity
         if not wanted.is_settled and not _worth_it(quantity, remainder, wanted.planned, grain.min_order_qty):
             continue
         free -= quantity
@@ -50,7 +53,7 @@ def exits_to_place(plan: PlanState, config: StrategyConfig) -> list[Action]:
                 role=OrderRole.TAKE_PROFIT,
                 rung=wanted.rung,
                 cycle=wanted.cycle,
-                attempt=len(existing),
+                attempt=len(step.exits),
                 side=Side.from_direction(-plan.spec.direction),
                 order_type=OrderType.LIMIT,
                 time_in_force=TimeInForce.GTC,
@@ -64,8 +67,10 @@ def exits_to_place(plan: PlanState, config: StrategyConfig) -> list[Action]:
 
 def exits_to_cancel(plan: PlanState) -> list[PlanOrder]:
     """Resting exits beyond the position (something else has closed a part), the furthest first."""
+    if plan.tally.exits_open <= plan.position_qty:
+        return []
     resting = [o for o in plan.of(OrderRole.TAKE_PROFIT) if o.is_live and not o.cancel_requested]
-    excess = still_open(resting) - plan.position_qty
+    excess = sum((order.open_qty for order in resting), ZERO) - plan.position_qty
     unneeded: list[PlanOrder] = []
     for order in sorted(resting, key=lambda o: (o.rung, o.cycle, o.attempt), reverse=True):
         if excess <= 0:
@@ -79,11 +84,10 @@ def refused_exits(plan: PlanState) -> list[str]:
     """Keys of exits that failed too often to be tried again; the stop and the time exit still stand."""
     if plan.position_qty <= 0:
         return []
-    steps = dict.fromkeys((o.rung, o.cycle) for o in plan.of(OrderRole.TAKE_PROFIT))
     return [
         f"{Notice.EXIT_REFUSED.value}_{rung}_{cycle}"
-        for rung, cycle in steps
-        if _failed(plan.of(OrderRole.TAKE_PROFIT, rung, cycle)) >= MAX_FAILED_ATTEMPTS
+        for (rung, cycle), step in plan.tally.steps.items()
+        if step.failed_exits >= MAX_FAILED_ATTEMPTS
     ]
 
 
@@ -99,19 +103,13 @@ def _wanted_exits(plan: PlanState, config: StrategyConfig) -> list[_Exit]:
             for index, (tp, part) in enumerate(zip(plan.spec.take_profits, parts, strict=True))
         ]
     wanted = []
-    for rung in plan.spec.rungs:
-        entries = plan.of(OrderRole.ENTRY, rung.rung)
-        for cycle in sorted({order.cycle for order in entries}):
-            behind = [order for order in entries if order.cycle == cycle]
-            if rung.take_profit is None or (rung.rung == 0 and cycle == 0 and not is_first_settled):
-                continue
-            settled = not any(order.is_live for order in behind)
-            wanted.append(_Exit(rung.rung, cycle, rung.take_profit, filled(behind), rung.quantity, settled))
+    for (index, cycle), step in plan.tally.steps.items():
+        rung = plan.spec.rungs[index]
+        if rung.take_profit is None or step.entered <= 0 or (index == 0 == cycle and not is_first_settled):
+            continue
+        settled = not step.is_entry_live
+        wanted.append(_Exit(index, cycle, rung.take_profit, step.entered, rung.quantity, settled))
     return wanted
-
-
-def _failed(orders: list[PlanOrder]) -> int:
-    return sum(not order.is_live and order.filled_qty < order.quantity for order in orders)
 
 
 def _worth_it(quantity: Decimal, remainder: Decimal, planned: Decimal, minimum: Decimal) -> bool:

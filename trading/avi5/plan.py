@@ -27,7 +27,7 @@ from trading.avi5.entries import EntryVerdict, entries_to_place, first_entry_ver
 from trading.avi5.exits import exits_to_cancel, exits_to_place, refused_exits
 from trading.avi5.protection import funding_alert_due, initial_stop, stop_moves
 from trading.avi5.record import record
-from trading.avi5.state import EventKind, MarketView, PlanEvent, PlanState, still_open
+from trading.avi5.state import EventKind, MarketView, PlanEvent, PlanState
 
 MAX_REFUSED_CLOSES = 10
 
@@ -82,11 +82,10 @@ def _carry_on(plan: PlanState, kinds: frozenset[EventKind], market: MarketView, 
     if why is not None:
         flags.append(StopEntries(why))
     plan = record(plan, flags)
-    orders: list[Action] = [
-        CancelOrder(order.ref)
-        for order in plan.of(OrderRole.ENTRY)
-        if order.is_live and not order.cancel_requested and not plan.may_enter
-    ]
+    orders: list[Action] = []
+    if not plan.may_enter:
+        entries = plan.of(OrderRole.ENTRY)
+        orders += [CancelOrder(order.ref) for order in entries if order.is_live and not order.cancel_requested]
     orders += [CancelOrder(order.ref) for order in exits_to_cancel(plan)]
     orders += entries_to_place(plan, market, config)
     orders += exits_to_place(plan, config)
@@ -100,14 +99,14 @@ def _reason_to_stop_entries(
     if EventKind.CANCEL_ENTRIES in kinds:
         return CloseReason.CANCELLED
     is_against = market.trend == -plan.spec.direction
-    if is_against and (any(o.is_live for o in plan.of(OrderRole.ENTRY)) or has_future_entries(plan, config)):
+    if is_against and (plan.tally.is_entry_live or has_future_entries(plan, config)):
         return CloseReason.TREND
     return None
 
 
 def _ending(plan: PlanState, config: StrategyConfig) -> list[Action]:
     """Done: flat, nothing live, nothing wanted any more; or only dust is left, too small for an exit of its own."""
-    if any(order.is_live for order in plan.orders) or has_future_entries(plan, config):
+    if plan.tally.is_live or has_future_entries(plan, config):
         return []
     why = CloseReason.TAKE_PROFIT
     if not plan.of(OrderRole.TAKE_PROFIT):
@@ -129,11 +128,11 @@ def _wind_down(plan: PlanState, reason: CloseReason) -> list[Action]:
     ]
     position = plan.position_qty
     if position == 0:
-        if any(order.is_live for order in plan.orders):
+        if plan.tally.is_live:
             return actions
         return [*actions, Finish(_final_status(plan, reason), reason)]
     actions += initial_stop(plan)
-    closes = plan.of(OrderRole.CLOSE)
+    closes = plan.tally.closes
     if any(order.is_live for order in closes):
         return actions
     if sum(order.status is OrderStatus.REJECTED for order in closes) >= MAX_REFUSED_CLOSES:
@@ -141,7 +140,7 @@ def _wind_down(plan: PlanState, reason: CloseReason) -> list[Action]:
             actions.append(NotifyOnce(Notice.CLOSE_STUCK, Notice.CLOSE_STUCK.value))
         return actions
     # A resting exit may still fill until its cancel is proven: only what it does not cover may be closed now.
-    free = position - still_open(plan.of(OrderRole.TAKE_PROFIT))
+    free = position - plan.tally.exits_open
     if free > 0:
         actions.append(_close_order(plan, min(free, plan.spec.grain.max_market_qty)))
     return actions
@@ -160,7 +159,7 @@ def _close_order(plan: PlanState, quantity: Decimal) -> PlaceOrder:
         role=OrderRole.CLOSE,
         rung=0,
         cycle=0,
-        attempt=len(plan.of(OrderRole.CLOSE)),
+        attempt=len(plan.tally.closes),
         side=Side.from_direction(-plan.spec.direction),
         order_type=OrderType.MARKET,
         time_in_force=TimeInForce.IOC,

@@ -28,39 +28,48 @@ def order_ref(action: PlaceOrder) -> str:
 
 def record(plan: PlanState, actions: Iterable[Action]) -> PlanState:
     """The state after all of `actions` were written down; new orders are intents."""
+    changes: dict[str, object] = {}
+    placed: list[PlanOrder] = []
+    cancelled: set[str] = set()
+    notified = set(plan.notified)
     for action in actions:
-        plan = _record_one(plan, action)
-    return plan
+        match action:
+            case PlaceOrder():
+                placed.append(_intent(action))
+            case CancelOrder(ref):
+                cancelled.add(ref)
+            case MoveStop(price, reason):
+                changes["stop_price"] = price
+                if reason is StopReason.BREAK_EVEN:
+                    changes["be_done"] = True
+            case StopEntries(reason):
+                changes |= {"entries_stopped": True, "entries_stopped_reason": reason}
+            case BeginClose(reason):
+                changes |= {"status": PlanStatus.CLOSING, "close_reason": reason}
+            case NotifyOnce(_, key):
+                notified.add(key)
+            case Activate():
+                changes["status"] = PlanStatus.ACTIVE
+            case Finish(status, reason):
+                changes |= {"status": status, "close_reason": reason}
+    if placed or cancelled:
+        kept = [replace(o, cancel_requested=True) if o.ref in cancelled else o for o in plan.orders]
+        changes["orders"] = (*kept, *placed)
+    if len(notified) > len(plan.notified):
+        changes["notified"] = frozenset(notified)
+    return replace(plan, **changes) if changes else plan  # type: ignore[arg-type]
 
 
-def _record_one(plan: PlanState, action: Action) -> PlanState:
-    match action:
-        case PlaceOrder():
-            order = PlanOrder(
-                ref=order_ref(action),
-                role=action.role,
-                rung=action.rung,
-                cycle=action.cycle,
-                attempt=action.attempt,
-                status=OrderStatus.INTENT,
-                quantity=action.quantity,
-                filled_qty=ZERO,
-                avg_price=None,
-                price=action.price,
-            )
-            return replace(plan, orders=(*plan.orders, order))
-        case CancelOrder(ref):
-            orders = tuple(replace(o, cancel_requested=True) if o.ref == ref else o for o in plan.orders)
-            return replace(plan, orders=orders)
-        case MoveStop(price, reason):
-            return replace(plan, stop_price=price, be_done=plan.be_done or reason is StopReason.BREAK_EVEN)
-        case StopEntries(reason):
-            return replace(plan, entries_stopped=True, entries_stopped_reason=reason)
-        case BeginClose(reason):
-            return replace(plan, status=PlanStatus.CLOSING, close_reason=reason)
-        case NotifyOnce(_, key):
-            return replace(plan, notified=plan.notified | {key})
-        case Activate():
-            return replace(plan, status=PlanStatus.ACTIVE)
-        case Finish(status, reason):
-            return replace(plan, status=status, close_reason=reason)
+def _intent(action: PlaceOrder) -> PlanOrder:
+    return PlanOrder(
+        ref=order_ref(action),
+        role=action.role,
+        rung=action.rung,
+        cycle=action.cycle,
+        attempt=action.attempt,
+        status=OrderStatus.INTENT,
+        quantity=action.quantity,
+        filled_qty=ZERO,
+        avg_price=None,
+        price=action.price,
+    )

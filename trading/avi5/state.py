@@ -6,35 +6,12 @@ from decimal import Decimal
 from enum import StrEnum
 
 from avigrid.kernel.money import ZERO
-from avigrid.kernel.orders import OrderRole, OrderStatus
+from avigrid.kernel.orders import OrderRole
 from trading.avi5.actions import CloseReason, PlanStatus
 from trading.avi5.spec import PlanSpec
+from trading.avi5.tally import PlanOrder, Tally, tally
 
-
-@dataclass(frozen=True, slots=True)
-class PlanOrder:
-    """One order of the plan. `ref` names it for the caller (its order_link_id). `filled_qty` comes from executions."""
-
-    ref: str
-    role: OrderRole
-    rung: int
-    cycle: int
-    attempt: int
-    status: OrderStatus
-    quantity: Decimal
-    filled_qty: Decimal
-    avg_price: Decimal | None
-    price: Decimal | None
-    cancel_requested: bool = False
-
-    @property
-    def is_live(self) -> bool:
-        """Not proven finished: an intent and an unknown order may still fill."""
-        return not self.status.is_terminal
-
-    @property
-    def open_qty(self) -> Decimal:
-        return max(self.quantity - self.filled_qty, ZERO) if self.is_live else ZERO
+__all__ = ["EventKind", "MarketView", "PlanEvent", "PlanOrder", "PlanState", "average_price"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +35,17 @@ class PlanState:
     entries_stopped_reason: CloseReason | None = None
     close_reason: CloseReason | None = None
     notified: frozenset[str] = field(default_factory=frozenset)
+    _tally: list[Tally] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    @property
+    def tally(self) -> Tally:
+        """The orders added up; worked out once, since a state never changes."""
+        if not self._tally:
+            self._tally.append(tally(self.orders))
+        return self._tally[0]
 
     def of(self, role: OrderRole, rung: int | None = None, cycle: int | None = None) -> list[PlanOrder]:
+        """The plan's orders of a role, of one rung of it, or of one cycle of that rung."""
         return [
             order
             for order in self.orders
@@ -73,13 +59,13 @@ class PlanState:
 
     @property
     def entered_qty(self) -> Decimal:
-        return filled(self.of(OrderRole.ENTRY))
+        return self.tally.entered
 
     @property
     def position_qty(self) -> Decimal:
         """What the plan still holds, >= 0 (more closed than entered counts as flat)."""
-        closed = filled(self.of(OrderRole.TAKE_PROFIT)) + filled(self.of(OrderRole.CLOSE)) + self.stop_filled_qty
-        return max(self.entered_qty - closed, ZERO)
+        sums = self.tally
+        return max(sums.entered - sums.exited - sums.closed - self.stop_filled_qty, ZERO)
 
     @property
     def average_entry(self) -> Decimal | None:
@@ -88,18 +74,16 @@ class PlanState:
 
     @property
     def holding_average(self) -> Decimal | None:
-        """Average entry of what is still held: entries whose own take-profit has not closed them (pro rata)."""
+        """Average entry of what is still held: entries that their own take-profit has not closed."""
         if not any(rung.take_profit is not None for rung in self.spec.rungs):
             return self.average_entry
         cost = size = ZERO
-        for entry in self.of(OrderRole.ENTRY):
-            if entry.avg_price is None or entry.filled_qty <= 0:
-                continue
-            siblings = self.of(OrderRole.ENTRY, entry.rung, entry.cycle)
-            exited = filled(self.of(OrderRole.TAKE_PROFIT, entry.rung, entry.cycle))
-            left = entry.filled_qty * max(1 - exited / filled(siblings), ZERO)
-            cost += left * entry.avg_price
-            size += left
+        for step in self.tally.steps.values():
+            average = average_price(step.entries)
+            left = step.entered - step.exited
+            if average is not None and left > 0:
+                cost += left * average
+                size += left
         return cost / size if size else self.average_entry
 
 
@@ -130,14 +114,6 @@ class MarketView:
     trend: int | None = None
     next_funding_ms: int | None = None
     entries_allowed: bool = True
-
-
-def filled(orders: Iterable[PlanOrder]) -> Decimal:
-    return sum((order.filled_qty for order in orders), ZERO)
-
-
-def still_open(orders: Iterable[PlanOrder]) -> Decimal:
-    return sum((order.open_qty for order in orders), ZERO)
 
 
 def average_price(orders: Iterable[PlanOrder]) -> Decimal | None:

@@ -1,0 +1,395 @@
+"""One plan over the bars that follow its decision, with `next_actions` in charge and the modelled venue answering.
+
+The venue is honest rather than kind: a resting limit fills only when the bar trades through it by a tick, a stop is
+taken before any take-profit of the same bar, and nothing that is placed during a bar can fill in it.
+"""
+
+from bisect import bisect_right
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from avigrid.kernel.errors import Bug
+from avigrid.kernel.money import ZERO, Rounding, decimal_from_float, to_multiple
+from avigrid.kernel.orders import OrderRole, OrderStatus
+from trading.avi5.actions import CancelOrder, CloseReason, PlanStatus
+from trading.avi5.config import BreakEvenMode, StrategyConfig
+from trading.avi5.decide import Decision
+from trading.avi5.entries import has_future_entries
+from trading.avi5.plan import next_actions
+from trading.avi5.protection import break_even_price
+from trading.avi5.record import record
+from trading.avi5.spec import PlanSpec
+from trading.avi5.state import MarketView, PlanOrder, PlanState
+from trading.backtest.result import BacktestSettings, Leg, PlanResult
+from trading.backtest.series import next_funding_ms
+from trading.backtest.track import Track
+
+END_OF_DATA = "end_of_data"
+_NEVER = 1 << 60
+
+
+@dataclass(slots=True)
+class _Lot:
+    """What one rung and cycle holds."""
+
+    quantity: Decimal
+    price: Decimal
+    entry_ms: int
+    fee_ratio: Decimal
+    slippage_per_unit: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """From the end of fine bar `bar` on: what was realised so far and what is held at which average."""
+
+    bar: int
+    realised_usd: float
+    signed_qty: float
+    average: float
+
+
+class PlanRun:
+    """`run()` once; afterwards `segments` hold the plan's profit and loss bar by bar."""
+
+    def __init__(
+        self,
+        *,
+        number: int,
+        decision: Decision,
+        spec: PlanSpec,
+        track: Track,
+        first: int,
+        config: StrategyConfig,
+        settings: BacktestSettings,
+        look_at_every_bar: bool = False,
+    ) -> None:
+        self._number = number
+        self._decision = decision
+        self._spec = spec
+        self._track = track
+        self._first = first
+        self._config = config
+        self._settings = settings
+        self._every = look_at_every_bar
+        self._direction = spec.direction
+        self._tick = spec.grain.tick_size
+        self._opened_ms = track.start_ms[first]
+        self._plan = PlanState(spec=spec, status=PlanStatus.PLACING, opened_ms=self._opened_ms)
+        self._lots: dict[tuple[int, int], _Lot] = {}
+        self._legs: list[Leg] = []
+        self._funding = ZERO
+        self._realised = ZERO
+        self._closed_ms = self._opened_ms
+        self._fresh_exits: set[str] = set()
+        self.segments: list[Segment] = []
+
+    def run(self) -> PlanResult:
+        track = self._track
+        self._step(
+            MarketView(
+                now_ms=self._opened_ms,
+                price=decimal_from_float(self._decision.indicators.close),
+                trend=self._decision.indicators.trend,
+            )
+        )
+        k = self._first
+        count = len(track.start_ms)
+        while k < count:
+            self._bar(k)
+            if self._plan.status.is_final:
+                break
+            after = k + 1 if self._every else self._next_event(k)
+            self._pay_funding(k, min(after, count - 1))
+            k = after
+        else:
+            self._leave_at_the_end(count - 1)
+        return self._result(min(k, count - 1))
+
+    def _bar(self, k: int) -> None:
+        changed = self._open_phase(k)
+        if not self._plan.status.is_final:
+            changed = self._fill_phase(k) or changed
+        if not self._plan.status.is_final:
+            now_ms = self._track.end_ms[k]
+            self._step(
+                MarketView(
+                    now_ms=now_ms,
+                    price=decimal_from_float(self._track.close[k]),
+                    trend=self._track.trend[k],
+                    next_funding_ms=next_funding_ms(now_ms),
+                ),
+            )
+            self._closed_ms = now_ms
+        if changed:
+            self._mark(k)
+
+    def _open_phase(self, k: int) -> bool:
+        """What was decided before this bar reaches the venue at its open."""
+        opens = self._track.open[k]
+        price = decimal_from_float(opens)
+        judged = False
+        self._fresh_exits.clear()
+        arrived: dict[str, PlanOrder] = {}
+        waiting = [order for order in self._plan.orders if order.status is OrderStatus.INTENT]
+        for order in waiting:
+            if order.role is OrderRole.CLOSE:
+                self._close_lots(k, order.quantity, self._taken(price, k, -self._direction), price, order)
+                judged = True
+            elif order.role is OrderRole.TAKE_PROFIT:
+                arrived[order.ref] = order.changed(OrderStatus.OPEN)
+                self._fresh_exits.add(order.ref)
+            elif order.rung == 0 and order.cycle == 0:
+                self._take_entry(k, order, price)
+                judged = True
+            else:
+                assert order.price is not None
+                would_take = self._direction * (price - order.price) <= 0
+                status = OrderStatus.CANCELLED if would_take else OrderStatus.OPEN
+                arrived[order.ref] = order.changed(status)
+        self._update(arrived)
+        if judged:
+            # Between open and close nothing is known but what filled: no price, no trend.
+            self._step(MarketView(now_ms=self._track.start_ms[k], price=None))
+            self._closed_ms = self._track.start_ms[k]
+        return judged
+
+    def _take_entry(self, k: int, order: PlanOrder, price: Decimal) -> None:
+        assert order.price is not None
+        at = self._taken(price, k, self._direction)
+        if self._direction * (at - order.price) > 0:
+            self._update({order.ref: order.changed(OrderStatus.CANCELLED)})
+            return
+        self._enter(k, order, at, self._settings.fees.taker, self._direction * (at - price))
+
+    def _fill_phase(self, k: int) -> bool:
+        track, direction = self._track, self._direction
+        adverse = track.low[k] if direction > 0 else track.high[k]
+        best = track.high[k] if direction > 0 else track.low[k]
+        resting = [o for o in self._plan.of(OrderRole.ENTRY) if o.status is OrderStatus.OPEN]
+        crossed = [o for o in resting if self._is_through(o.price, adverse, -direction)]
+        stop = self._plan.stop_price or self._spec.stop
+        if direction * (adverse - float(stop)) <= 0 and (self._plan.position_qty > 0 or crossed):
+            for order in crossed:
+                self._enter(k, order, order.price or ZERO, self._settings.fees.maker, ZERO)
+            self._stop_out(k, stop)
+            return True
+        exits = [
+            o
+            for o in self._plan.of(OrderRole.TAKE_PROFIT)
+            if o.status is OrderStatus.OPEN and self._is_through(o.price, best, direction)
+        ]
+        for order in exits:
+            self._take_profit(k, order)
+        for order in crossed:
+            self._enter(k, order, order.price or ZERO, self._settings.fees.maker, ZERO)
+        return bool(exits or crossed)
+
+    def _is_through(self, price: Decimal | None, reached: float, sign: int) -> bool:
+        assert price is not None
+        return sign * (reached - float(price + sign * self._tick)) >= 0
+
+    def _enter(self, k: int, order: PlanOrder, price: Decimal, fee: Decimal, slipped: Decimal) -> None:
+        self._lots[(order.rung, order.cycle)] = _Lot(order.quantity, price, self._track.start_ms[k], fee, slipped)
+        self._realised -= order.quantity * price * fee
+        self._fill(order, order.quantity, price)
+
+    def _take_profit(self, k: int, order: PlanOrder) -> None:
+        assert order.price is not None
+        opened_beyond = self._direction * (self._track.open[k] - float(order.price)) >= 0
+        # Placed since the last bar and already marketable: it takes. Its price is kept, which is the worse one.
+        takes = opened_beyond and order.ref in self._fresh_exits
+        fee = self._settings.fees.taker if takes else self._settings.fees.maker
+        key = (order.rung, order.cycle) if not self._spec.take_profits else (0, 0)
+        self._leg(k, key, order.quantity, order.price, fee, ZERO, "take_profit", rung=order.rung)
+        self._fill(order, order.quantity, order.price)
+
+    def _stop_out(self, k: int, stop: Decimal) -> None:
+        opens = decimal_from_float(self._track.open[k])
+        worse = min(stop, opens) if self._direction > 0 else max(stop, opens)
+        at = self._taken(worse, k, -self._direction)
+        size = self._plan.position_qty
+        for key in list(self._lots):
+            self._leg(
+                k,
+                key,
+                self._lots[key].quantity,
+                at,
+                self._settings.fees.taker,
+                self._direction * (stop - at),
+                CloseReason.STOP.value,
+            )
+        self._plan = replace(self._plan, stop_filled_qty=self._plan.stop_filled_qty + size)
+
+    def _close_lots(self, k: int, size: Decimal, at: Decimal, wanted: Decimal, order: PlanOrder | None) -> None:
+        left = size
+        reason = (self._plan.close_reason or CloseReason.OPERATOR).value if order else END_OF_DATA
+        slipped = self._direction * (wanted - at)
+        for key in list(self._lots):
+            part = min(left, self._lots[key].quantity)
+            if part > 0:
+                self._leg(k, key, part, at, self._settings.fees.taker, slipped, reason)
+                left -= part
+        if order is not None:
+            self._fill(order, size - left, at)
+
+    def _leg(
+        self,
+        k: int,
+        key: tuple[int, int],
+        size: Decimal,
+        at: Decimal,
+        fee: Decimal,
+        slipped: Decimal,
+        exit_: str,
+        *,
+        rung: int | None = None,
+    ) -> None:
+        lot = self._lots[key]
+        gross = self._direction * (at - lot.price) * size
+        self._legs.append(
+            Leg(
+                plan=self._number,
+                rung=key[0] if rung is None else rung,
+                cycle=key[1],
+                entry_ms=lot.entry_ms,
+                entry_price=lot.price,
+                exit_ms=self._track.start_ms[k],
+                exit_price=at,
+                quantity=size,
+                exit=exit_,
+                gross_usd=gross,
+                fees_usd=size * (lot.price * lot.fee_ratio + at * fee),
+                slippage_usd=size * (lot.slippage_per_unit + slipped),
+            )
+        )
+        self._realised += gross - size * at * fee
+        lot.quantity -= size
+        if lot.quantity <= 0:
+            del self._lots[key]
+
+    def _taken(self, price: Decimal, k: int, side: int) -> Decimal:
+        """What a taker of `side` pays or gets: slipped, and on tick to our disadvantage."""
+        slipped = price * (1 + side * decimal_from_float(self._track.slippage_bps[k]) / 10_000)
+        return to_multiple(slipped, self._tick, Rounding.UP if side > 0 else Rounding.DOWN)
+
+    def _step(self, view: MarketView) -> None:
+        """Cancels are acknowledged at once, since nothing trades in between; only they make it worth asking again."""
+        for _ in range(20):
+            actions = next_actions(self._plan, (), view, self._config)
+            self._plan = record(self._plan, actions)
+            cancelled = {action.ref for action in actions if isinstance(action, CancelOrder)}
+            if not cancelled:
+                return
+            self._update({o.ref: o.changed(OrderStatus.CANCELLED) for o in self._plan.orders if o.ref in cancelled})
+        raise Bug("a plan does not come to rest", plan=self._number)
+
+    def _update(self, changed: dict[str, PlanOrder]) -> None:
+        if changed:
+            self._plan = replace(self._plan, orders=tuple([changed.get(o.ref, o) for o in self._plan.orders]))
+
+    def _fill(self, order: PlanOrder, size: Decimal, at: Decimal) -> None:
+        self._update({order.ref: order.changed(OrderStatus.FILLED, size, at)})
+
+    def _next_event(self, k: int) -> int:
+        """The next bar in which anything can happen to this plan; a bar too many costs time, not truth."""
+        plan, track, config, direction = self._plan, self._track, self._config, self._direction
+        if any(o.status is OrderStatus.INTENT for o in plan.orders) or has_future_entries(plan, config):
+            return k + 1
+        count = len(track.start_ms)
+        has_position = plan.position_qty > 0
+        last = min(track.first_ending_at(self._opened_ms + config.time_exit_ms), count)
+        adverse = [direction * float(o.price - direction * self._tick) for o in self._open(OrderRole.ENTRY) if o.price]
+        if has_position:
+            adverse.append(direction * float(plan.stop_price or self._spec.stop))
+        exits = self._open(OrderRole.TAKE_PROFIT)
+        best = [direction * float(o.price + direction * self._tick) for o in exits if o.price]
+        floor = max(adverse, default=-float("inf"))
+        roof = min(best, default=float("inf"))
+        gain = self._break_even_trigger() if has_position else float("inf")
+        turn = -direction if plan.tally.is_entry_live and plan.may_enter else 9
+        watch_funding = config.auto_funding_exit and has_position
+        low, high, close, trend, end_ms = track.low, track.high, track.close, track.trend, track.end_ms
+        if direction > 0:
+            for j in range(k + 1, last):
+                if low[j] <= floor or high[j] >= roof or close[j] >= gain or trend[j] == turn:
+                    return j
+                if watch_funding and next_funding_ms(end_ms[j]) - end_ms[j] < config.funding_exit_ms:
+                    return j
+        else:
+            for j in range(k + 1, last):
+                if -high[j] <= floor or -low[j] >= roof or -close[j] >= gain or trend[j] == turn:
+                    return j
+                if watch_funding and next_funding_ms(end_ms[j]) - end_ms[j] < config.funding_exit_ms:
+                    return j
+        return max(last, k + 1)
+
+    def _break_even_trigger(self) -> float:
+        """In direction-signed price: from which close on break-even may move the stop."""
+        plan = self._plan
+        if plan.be_done or self._config.be_mode is BreakEvenMode.VISUAL:
+            return float("inf")
+        sold = any(o.filled_qty >= o.quantity for o in plan.of(OrderRole.TAKE_PROFIT))
+        target = break_even_price(plan)
+        if self._spec.take_profits and sold and target is not None:
+            return float(self._direction * target)
+        reach = Decimal(repr(self._config.be_trigger_r)) * abs(self._spec.entry - self._spec.stop)
+        return float(self._direction * self._spec.entry + reach)
+
+    def _open(self, role: OrderRole) -> list[PlanOrder]:
+        return [order for order in self._plan.of(role) if order.status is OrderStatus.OPEN]
+
+    def _pay_funding(self, k: int, until: int) -> None:
+        """Funding moments in (k, until]: paid on what is held since bar k, at that bar's open."""
+        size = sum((lot.quantity for lot in self._lots.values()), ZERO)
+        if size <= 0:
+            return
+        at = self._track.funding_at
+        for index in range(bisect_right(at, k), bisect_right(at, until)):
+            bar = at[index]
+            rate = decimal_from_float(self._track.funding_rate[index])
+            paid = self._direction * size * decimal_from_float(self._track.open[bar]) * rate
+            self._funding += paid
+            self._realised -= paid
+            self._mark(bar)
+
+    def _mark(self, bar: int) -> None:
+        size = sum((lot.quantity for lot in self._lots.values()), ZERO)
+        cost = sum((lot.quantity * lot.price for lot in self._lots.values()), ZERO)
+        average = float(cost / size) if size else 0.0
+        self.segments.append(Segment(bar, float(self._realised), float(self._direction * size), average))
+
+    def _leave_at_the_end(self, k: int) -> None:
+        """The data ends while the plan lives: what is held is sold at the last close, as a taker."""
+        if self._lots:
+            close = decimal_from_float(self._track.close[k])
+            size = sum((lot.quantity for lot in self._lots.values()), ZERO)
+            self._close_lots(k, size, self._taken(close, k, -self._direction), close, None)
+            self._mark(k)
+        self._closed_ms = self._track.end_ms[k]
+        self._plan = replace(self._plan, status=PlanStatus.CLOSED)
+
+    def _result(self, last: int) -> PlanResult:
+        plan, spec = self._plan, self._spec
+        return PlanResult(
+            number=self._number,
+            symbol=spec.symbol,
+            direction=spec.direction,
+            profile=spec.profile.value,
+            decided_ms=self._decision.decided_ms,
+            closed_ms=self._closed_ms,
+            entry=spec.entry,
+            stop=spec.stop,
+            planned_loss_usd=spec.planned_loss_usd,
+            score=self._decision.score,
+            cost_r=self._decision.cost_r,
+            hour=self._decision.hour,
+            used_proxy=self._decision.used_proxy,
+            status=plan.status.value,
+            reason=plan.close_reason.value if plan.close_reason else END_OF_DATA,
+            legs=tuple(self._legs),
+            funding_usd=self._funding,
+            r_usd=spec.r_usd,
+            first_bar=self._first,
+            last_bar=last,
+        )
