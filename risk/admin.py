@@ -15,7 +15,7 @@ from risk.selectors.limits import FIELDS, current_limits
 from risk.services.limits import limits_update
 
 
-class ReadOnlyAdmin(ModelAdmin):  # type: ignore[misc]
+class ReadOnlyAdmin(ModelAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
@@ -26,7 +26,7 @@ class ReadOnlyAdmin(ModelAdmin):  # type: ignore[misc]
         return False
 
 
-class LimitsForm(forms.ModelForm):  # type: ignore[type-arg]
+class LimitsForm(forms.ModelForm):
     """Checks what the service will check, so that a refusal stands beside its field and nothing typed is lost."""
 
     reason = forms.CharField(widget=forms.Textarea(attrs={"rows": 2}), help_text="Why; kept in the audit trail.")
@@ -71,7 +71,7 @@ class LimitsForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(RiskLimitsVersion)
-class RiskLimitsAdmin(ModelAdmin):  # type: ignore[misc]
+class RiskLimitsAdmin(ModelAdmin):
     form = LimitsForm
     list_display = ("account", "version", "active", "r_usd", "max_total_risk_r", "daily_loss_r", "created_at", "reason")
     list_filter = ("account", "active")
