@@ -3,6 +3,7 @@
 from collections import deque
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any
 
 from avigrid.exchange.simulator.market import Market
 from avigrid.exchange.simulator.orders import Order
@@ -71,7 +72,7 @@ class PrivateEvent:
     symbol: str
     time_ms: int
     seq: int
-    rows: tuple[dict[str, object], ...]
+    rows: tuple[dict[str, Any], ...]
 
 
 @dataclass(slots=True, eq=False)

@@ -98,11 +98,11 @@ def _keep_position_in_step(order: Order) -> None:
 def _amend_exits(order: Order, params: Params) -> bool:
     """TP/SL riding on the order; "0" removes."""
     old = terms = order.exits
-    for name, field in (("takeProfit", "take_profit"), ("stopLoss", "stop_loss")):
-        value = read.number(params, name)
-        if value is not None:
-            price = checks.check_price(order.market, value, name) if value else None
-            terms = replace(terms, **{field: price})
+    profit, stop = read.number(params, "takeProfit"), read.number(params, "stopLoss")
+    if profit is not None:
+        terms = replace(terms, take_profit=checks.check_price(order.market, profit, "takeProfit") if profit else None)
+    if stop is not None:
+        terms = replace(terms, stop_loss=checks.check_price(order.market, stop, "stopLoss") if stop else None)
     if not terms.is_empty and not terms.mode:
         terms = replace(terms, mode=read.choice(params, "tpslMode", ("Full", "Partial"), "Full"))
     order.exits = terms

@@ -1,6 +1,7 @@
 """Private rows as Bybit writes them: order, execution, position, wallet, closed PnL, transaction log."""
 
 from decimal import ROUND_DOWN, Decimal
+from typing import Any
 
 from avigrid.exchange.simulator import margin, reckoning
 from avigrid.exchange.simulator.account import Account, ClosedPnl, Execution
@@ -9,7 +10,8 @@ from avigrid.exchange.simulator.positions import Position
 from avigrid.exchange.simulator.reckoning import Totals
 from avigrid.exchange.simulator.text import eight, four, plain
 
-Row = dict[str, object]
+Row = dict[str, Any]
+"""A JSON object on its way to the wire."""
 _SIX = Decimal("0.000001")
 _DEAD = frozenset({"Cancelled", "Rejected", "Deactivated"})
 
