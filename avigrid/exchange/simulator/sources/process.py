@@ -19,11 +19,11 @@ Floats = NDArray[np.float64]
 
 SECONDS = 60
 _FLOW_MEMORY_S = 25.0
-_FLOW_SPREAD = 0.42
-_FLOW_PULL = 0.05
+_FLOW_SPREAD = 0.36
+_FLOW_PULL = 0.035
 _JUMP_PER_MIN = 1 / 420
 _OWN_JUMP_PER_MIN = 1 / 2_400
-_TREND_PER_MIN = 0.00009
+_TREND_PER_MIN = 0.000045
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class MarketProcess:
         noise = rng.standard_normal((SECONDS, self._n))
         flow = self._flow_decay[:, None] * self._flow + self._flow_mix @ noise
         self._flow = flow[-1]
-        imbalance = np.tanh(_FLOW_SPREAD * flow + 0.34 * self._regime)
+        imbalance = np.tanh(_FLOW_SPREAD * flow + 0.16 * self._regime)
 
         factor = rng.standard_normal((SECONDS, 1)) * self._factor_sigma
         own = rng.standard_normal((SECONDS, self._n)) * self._own_sigma
@@ -101,10 +101,10 @@ class MarketProcess:
         hour = (index // 60) % 24
         of_day = 0.85 + 0.45 * math.exp(-((hour - 14.5) ** 2) / 10) + 0.15 * math.exp(-((hour - 1.0) ** 2) / 3)
         z = rng.standard_normal(2)
-        self._slow_vol += -self._slow_vol / 150 + 0.055 * float(z[0])
-        self._fast_vol += -self._fast_vol / 9 + 0.10 * float(z[1])
+        self._slow_vol += -self._slow_vol / 150 + 0.065 * float(z[0])
+        self._fast_vol += -self._fast_vol / 22 + 0.10 * float(z[1])
         self._own_vol += -self._own_vol / 60 + 0.04 * rng.standard_normal(self._n)
-        shared = of_day * math.exp(self._slow_vol + self._fast_vol - 0.15)
+        shared = of_day * math.exp(self._slow_vol + self._fast_vol - 0.42)
         vol_ratio = np.clip(shared * np.exp(self._own_vol), 0.3, 8.0)
         activity = np.clip(vol_ratio**1.15 * np.exp(0.25 * rng.standard_normal(self._n)), 0.15, 12.0)
         return vol_ratio, activity

@@ -14,6 +14,7 @@ from avigrid.exchange.simulator.sources.books import BookMaker
 from avigrid.exchange.simulator.sources.catalogue import CHARACTERS, SPECS, generic_character, generic_spec
 from avigrid.exchange.simulator.sources.errors import BadSource
 from avigrid.exchange.simulator.sources.files import KlineFile
+from avigrid.exchange.simulator.sources.flow import Flow
 from avigrid.exchange.simulator.specs import InstrumentSpec
 from avigrid.kernel.orders import Side
 
@@ -99,9 +100,10 @@ class KlineReplay:
         character = CHARACTERS.get(symbol) or generic_character(float(bar.open))
         books = BookMaker(spec, depth_usd=character.depth_usd, seed=self._seed ^ hash_of(symbol))
         previous_close = bar.open
+        flow = Flow()
         while True:
             yield from self._bridge(spec, bar, previous_close)
-            yield from self._play_bar(file, spec, bar, books)
+            yield from self._play_bar(file, spec, bar, books, flow)
             previous_close = bar.close
             index += 1
             if index >= len(file):
@@ -116,21 +118,19 @@ class KlineReplay:
             yield TapeTrade(spec.symbol, bar.start_ms - 1, bar.open, spec.qty_step, side)
 
     def _play_bar(
-        self, file: KlineFile, spec: InstrumentSpec, bar: HistoryBar, books: BookMaker
+        self, file: KlineFile, spec: InstrumentSpec, bar: HistoryBar, books: BookMaker, flow: Flow
     ) -> Iterator[SourceEvent]:
         slots = max(4, file.interval_ms // self._slice_ms)
         trades = trades_of_bar(bar, spec, length_ms=file.interval_ms, slots=slots, seed=self._seed)
         wildness = float((bar.high - bar.low) / bar.open) / (_USUAL_RANGE * (file.interval_ms / 300_000) ** 0.5)
         stress = min(6.0, max(1.0, wildness))
-        span = float(bar.high - bar.low) or float(spec.tick_size)
-        yield from self._around(spec, books, bar.start_ms, bar.open, stress, 0.0, wildness)
-        before = bar.open
-        lean = 0.0
+        yield from self._around(spec, books, bar.start_ms, bar.open, stress, flow.lean, wildness)
+        flow.begin(float(bar.open))
         for trade in trades:
             yield trade
-            lean = 0.6 * lean + 0.9 * float(trade.price - before) / span
-            before = trade.price
-            yield from self._around(spec, books, trade.time_ms, trade.price, stress, lean, wildness)
+            flow.trade(float(trade.price), float(trade.quantity))
+            yield from self._around(spec, books, trade.time_ms, trade.price, stress, flow.lean, wildness)
+        flow.end()
 
     def _around(
         self,
