@@ -15,7 +15,7 @@ from avigrid.exchange.bybit.archives.errors import BadArchive
 from avigrid.kernel.errors import AviGridError
 from marketdata.management import arguments
 from marketdata.management.arguments import utc_text
-from marketdata.management.venue import PublicVenue, public_venue
+from marketdata.runtime.venue import PublicVenue, public_venue
 from marketdata.runtime.backfill import BackfillSummary, Pace, PartPlan, backfill, plan
 from marketdata.runtime.file_import import FileSummary, ImportOptions, dry_look, file_import
 from marketdata.selectors.instruments import whitelist

@@ -1,0 +1,153 @@
+"""Market data in Django's admin: history is for reading; per symbol the operator chooses what is watched."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.paginator import Paginator
+from django.db import connection
+from django.db.models import Model
+from django.http import HttpRequest
+from django.utils.functional import cached_property
+from unfold.admin import ModelAdmin
+
+from avigrid.kernel.errors import AviGridError
+from marketdata.models import (
+    BackfillRun,
+    BookFeature,
+    DataGap,
+    FundingRate,
+    Instrument,
+    Kline,
+    KlineCorrection,
+    OrderBookLog,
+    PublicTrade,
+)
+from marketdata.services.instrument_watch import Watch, instrument_watch_change
+
+
+class EstimatedPaginator(Paginator):  # type: ignore[type-arg]
+    """Counting millions of bars takes seconds; the planner's estimate takes none. Filtered lists are counted."""
+
+    @cached_property
+    def count(self) -> int:
+        query = self.object_list.query  # type: ignore[union-attr]
+        if query.where:
+            return super().count
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT coalesce(sum(c.reltuples), -1)::bigint FROM pg_class c WHERE c.oid = %s::regclass "
+                "OR c.oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = %s::regclass)",
+                [query.model._meta.db_table, query.model._meta.db_table],
+            )
+            estimate = int(cursor.fetchone()[0])
+        return estimate if estimate > 10_000 else super().count
+
+
+class HistoryAdmin(ModelAdmin):  # type: ignore[misc]
+    """Read-only, and never one that sorts or counts a big table to show a page."""
+
+    show_full_result_count = False
+    paginator = EstimatedPaginator
+    list_per_page = 50
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+@admin.register(Instrument)
+class InstrumentAdmin(ModelAdmin):  # type: ignore[misc]
+    list_display = (
+        "symbol",
+        "status",
+        "in_whitelist",
+        "stores_trades",
+        "logs_order_book",
+        "tick_size",
+        "qty_step",
+        "max_leverage",
+        "updated_at",
+    )
+    list_filter = ("in_whitelist", "status", "stores_trades", "logs_order_book")
+    search_fields = ("symbol",)
+    _chosen = ("in_whitelist", "stores_trades", "logs_order_book")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
+        return tuple(field.name for field in Instrument._meta.fields if field.name not in self._chosen)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Instrument, form: Any, change: bool) -> None:
+        watch = Watch(obj.in_whitelist, obj.stores_trades, obj.logs_order_book)
+        try:
+            instrument_watch_change(symbol=obj.symbol, watch=watch, actor=request.user)  # type: ignore[arg-type]
+        except AviGridError as error:
+            self.message_user(request, error.message, messages.ERROR)
+
+
+@admin.register(Kline)
+class KlineAdmin(HistoryAdmin):
+    list_display = ("symbol", "interval_min", "start", "open", "high", "low", "close", "volume", "source")
+    list_filter = ("interval_min", "source")
+    search_fields = ("=symbol",)
+    ordering = ("-id",)
+
+
+@admin.register(KlineCorrection)
+class KlineCorrectionAdmin(HistoryAdmin):
+    list_display = ("symbol", "interval_min", "start", "found_at", "old_source", "old_values", "new_values")
+    search_fields = ("=symbol",)
+    ordering = ("-id",)
+
+
+@admin.register(BookFeature)
+class BookFeatureAdmin(HistoryAdmin):
+    list_display = ("symbol", "bar_start", "time", "mid", "imbalance", "microprice", "spread_bps", "depth_usd")
+    search_fields = ("=symbol",)
+    ordering = ("-id",)
+
+
+@admin.register(PublicTrade)
+class PublicTradeAdmin(HistoryAdmin):
+    list_display = ("symbol", "time", "price", "quantity", "taker_is_buyer", "trade_id")
+    search_fields = ("=symbol",)
+    ordering = ("-id",)
+
+
+@admin.register(FundingRate)
+class FundingRateAdmin(HistoryAdmin):
+    list_display = ("symbol", "time", "rate")
+    search_fields = ("=symbol",)
+    ordering = ("-time",)
+
+
+@admin.register(DataGap)
+class DataGapAdmin(HistoryAdmin):
+    list_display = ("symbol", "interval_min", "start", "end", "found_at", "filled_at", "bars_filled", "reason")
+    list_filter = ("interval_min", ("filled_at", admin.EmptyFieldListFilter))
+    search_fields = ("=symbol",)
+    ordering = ("-found_at",)
+
+
+@admin.register(OrderBookLog)
+class OrderBookLogAdmin(HistoryAdmin):
+    list_display = ("symbol", "start", "end", "depth", "messages", "first_update_id", "last_update_id")
+    search_fields = ("=symbol",)
+    exclude = ("payload",)
+    ordering = ("-id",)
+
+
+@admin.register(BackfillRun)
+class BackfillRunAdmin(HistoryAdmin):
+    list_display = ("spec", "state", "started_at", "finished_at", "summary")
+    list_filter = ("state",)
+    ordering = ("-started_at",)
