@@ -24,7 +24,6 @@ from accounts.services.trading_accounts import trading_account_create, trading_a
 from accounts.services.users import user_create, user_deactivate, user_reactivate, user_rename, user_role_set
 from avigrid.kernel.errors import AviGridError
 
-
 admin.site.unregister(Group)  # roles are set through the service, which audits them
 
 

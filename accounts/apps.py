@@ -11,6 +11,7 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         post_migrate.connect(_create_role_groups, sender=self)
+        _refuse_to_start_without_vault()
 
 
 def _create_role_groups(using: str, **_: object) -> None:
@@ -20,3 +21,14 @@ def _create_role_groups(using: str, **_: object) -> None:
 
     for role in Role:
         Group.objects.using(using).get_or_create(name=role.value)
+
+
+def _refuse_to_start_without_vault() -> None:
+    """Better not to start than to find out with a position open."""
+    from django.conf import settings
+    from django.core.exceptions import ImproperlyConfigured
+
+    if settings.SECRETS_BACKEND == "vault" and not (
+        settings.VAULT_ADDR and (settings.VAULT_TOKEN or settings.VAULT_TOKEN_FILE)
+    ):
+        raise ImproperlyConfigured("Production needs Vault: set VAULT_ADDR and VAULT_TOKEN or VAULT_TOKEN_FILE.")

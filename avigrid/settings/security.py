@@ -124,7 +124,7 @@ REST_FRAMEWORK_SECURITY = {
     "EXCEPTION_HANDLER": "avigrid.common.api_errors.exception_handler",
 }
 # Tries a new exchange key before it is stored; set where the venue is wired.
-KEY_TRIAL_CALL = "trading.services.venue.key_trial"
+KEY_TRIAL_CALL = "trading.runtime.venue.key_trial"
 
 SIMPLE_JWT = {
     "ACCESS_TOKEN_LIFETIME": timedelta(minutes=15),

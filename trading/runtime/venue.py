@@ -16,6 +16,7 @@ from avigrid.exchange.bybit.connect import connect, settle_clock
 from avigrid.exchange.bybit.environments import Endpoints, endpoints_for
 from avigrid.exchange.ports import AccountFeed, MarketReader, OrderGateway
 from avigrid.kernel.errors import Rejected
+from avigrid.kernel.portfolio import KeyInfo
 
 if TYPE_CHECKING:
     from accounts.models import TradingAccount
@@ -80,6 +81,11 @@ def open_venue(account_id: int, *, process: str = "execution", credentials: Cred
         environment=account.environment,
         key_row=key.api_key_row,
     )
+
+
+def key_trial(account: "TradingAccount", credentials: Credentials) -> KeyInfo:
+    """What the venue says about a key that is about to be stored (settings.KEY_TRIAL_CALL)."""
+    return open_venue(account.pk, credentials=credentials).gateway.key_info()
 
 
 def _redis() -> redis.Redis | None:
