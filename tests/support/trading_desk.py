@@ -50,11 +50,11 @@ class TradingDesk:
 
     # -- the execution process ----------------------------------------------------------------------------------
 
-    def start(self, holder: str = "execution-a") -> Execution:
+    def start(self, holder: str = "execution-a", *, timeout_s: float = 10.0) -> Execution:
         execution = Execution(self.account.pk, holder=holder)
         assert execution.open()
         self.execution = execution
-        self.until(lambda: execution.is_ready and execution.stream == "up", what="ready")
+        self.until(lambda: execution.is_ready and execution.stream == "up", timeout_s=timeout_s, what="ready")
         return execution
 
     def stop(self) -> None:

@@ -12,39 +12,35 @@ from enum import IntEnum
 from types import FrameType
 
 import structlog
-from django.core.cache import cache
 from django.db import InterfaceError, OperationalError, connection
 
 from accounts.selectors.trading_accounts import active_key_id
 from avigrid.common import heartbeats, leases, metrics
 from avigrid.common.leases import HeldLease, LeaseLost
-from avigrid.exchange.bybit.connect import try_measure
 from avigrid.exchange.ports import StreamState
-from avigrid.kernel.errors import AviGridError, NotModified
 from risk.core.states import State
 from risk.selectors.guards import effective_state
-from trading.models import OPEN_PLAN_STATUSES, Decision, Plan
+from trading.models import OPEN_PLAN_STATUSES, Plan
 from trading.runtime import gauges
 from trading.runtime.context import Context
 from trading.runtime.doubts import Doubts
 from trading.runtime.faults import fault_point
 from trading.runtime.halting import Halting
 from trading.runtime.hearing import Effects, Hearing
+from trading.runtime.idle import Idle
 from trading.runtime.inbox import Failed, Heard, Inbox, Item, Woken, database_url
 from trading.runtime.prices import MarketPrices
 from trading.runtime.protection import Protection
 from trading.runtime.reconciliation import Reconciler
 from trading.runtime.sending import Sender
+from trading.runtime.surroundings import Surroundings
 from trading.runtime.venue import VenueAccess, account_of, open_venue
 from trading.selectors.exchange_time import process_name
 from trading.selectors.kill_switch import flatten_pending
-from trading.services.alerts import alert_raise
 
 log = structlog.get_logger(__name__)
 
 LEASE_TTL_S = 15.0
-_CLOCK_ALERT_MS = 500
-_CLOCK_LIMIT_MS = 1_000
 
 
 class Exit(IntEnum):
@@ -81,6 +77,8 @@ class Timers:
     full: Timer = field(default_factory=lambda: Timer(300.0))
     audit: Timer = field(default_factory=lambda: Timer(60.0))
     clock: Timer = field(default_factory=lambda: Timer(10.0))
+    key: Timer = field(default_factory=lambda: Timer(300.0))
+    idle: Timer = field(default_factory=lambda: Timer(30.0))
     surroundings: Timer = field(default_factory=lambda: Timer(2.0))
 
 
@@ -105,7 +103,6 @@ class Execution:
         self._pending: list[Item] = []
         self._timers = Timers()
         self._is_database_up = True
-        self._clock_offset_ms = 0
         self.is_ready = False
         self.stream = "connecting"
         self.last_reconciliation = ""
@@ -174,6 +171,8 @@ class Execution:
         self.doubts = Doubts(self.context, self.hearing)
         self.protection = Protection(self.context)
         self.halting = Halting(self.context)
+        self.surroundings = Surroundings(self.context, self.venue)
+        self.idle = Idle(self.context, self.surroundings)
         self.reconciler = Reconciler(self.context, self.hearing, drain=self._drain)
 
     def turn(self, wait_s: float = 0.2) -> None:
@@ -204,11 +203,12 @@ class Execution:
             leases.renew(self._lease, ttl_s=LEASE_TTL_S)
         effects = self._digest()
         if self._timers.surroundings.due(now_s):
-            self._look_around()
+            self._look_around(now_s)
         if not self.is_ready:
             self._start_up(now_s)
         if effects.plans or effects.positions or self._timers.step.due(now_s):
             self._step_plans(effects)
+        self.sender.entries_ready = self.is_ready and self.surroundings.are_good
         self.sender.run()
         urgent = set(self.sender.doubted) | effects.owed
         self.sender.doubted.clear()
@@ -258,10 +258,10 @@ class Execution:
 
     def _start_up(self, now_s: float) -> None:
         """Nothing opens before this went well once; it is tried again with every turn of its timer."""
-        if not self._timers.full.due(now_s) and self._timers.full.last_s + 5.0 > now_s:
+        if not self._timers.full.due(now_s) and self._timers.full.last_s + 2.0 > now_s:
             return
         self._timers.full.last_s = now_s
-        self._position_mode()
+        self.surroundings.set_position_mode()
         self.doubts.run(set())
         result = self._reconcile("start")
         if result == "incomplete":
@@ -272,22 +272,6 @@ class Execution:
         self.is_ready = True
         self._resume_flatten()
         fault_point("after_startup")
-
-    def _position_mode(self) -> None:
-        try:
-            self.context.gateway.set_hedge_mode(enabled=self.context.hedge_mode)
-        except NotModified:
-            return
-        except AviGridError as error:
-            mode = "hedge" if self.context.hedge_mode else "one-way"
-            alert_raise(
-                kind="position_mode",
-                severity="critical",
-                dedupe_key=f"{self.account_id}:{error.code}",
-                sentence=f"The account cannot be put into {mode} mode ({error.code}): close what is open first.",
-                now=self.context.now(),
-                code=error.code,
-            )
 
     def _resume_flatten(self) -> None:
         """A flatten that was asked for and cut off goes on: the state remembers it."""
@@ -301,13 +285,9 @@ class Execution:
         if plans:
             state = effective_state(self.account_id)
             self.hearing.entries_allowed = (
-                self.is_ready
-                and self._is_clock_good()
-                and state is State.ACTIVE
-                and not self.context.redis_down
-                and not self.halting.running
+                self.is_ready and self.surroundings.are_good and state is State.ACTIVE and not self.halting.running
             )
-            self.hearing.trends = self._trends()
+            self.hearing.trends = self.surroundings.trends()
             with self.context.books():
                 self.hearing.step(plans | effects.plans)
         self.halting.run()
@@ -326,6 +306,8 @@ class Execution:
             self._reconcile("wallet")
         if self._timers.audit.due(now_s):
             self.protection.run(audit_all=True)
+        if self._timers.idle.due(now_s):
+            self.idle.look()
 
     def _reconcile(self, scope: str) -> str:
         """One at a time per account: while a run by hand holds the lease, this one waits for its next time."""
@@ -337,57 +319,17 @@ class Execution:
         finally:
             leases.release(lease)
         self.last_reconciliation = f"{scope} {result.status}"
-        self.sender.entries_ready = result.status != "incomplete" and (self.is_ready or scope == "start")
         return result.status
 
-    # -- surroundings -------------------------------------------------------------------------------------------
-
-    def _look_around(self) -> None:
-        try:
-            cache.set(f"execution:{self.account_id}", 1, 10)
-            self.context.redis_down = False
-        except Exception:
-            if not self.context.redis_down:
-                log.warning("redis_down")
-            self.context.redis_down = True
+    def _look_around(self, now_s: float) -> None:
+        self.surroundings.look()
         if self._given_venue is None and active_key_id(self.account_id) != self.venue.key_row:
             log.warning("key_changed")
             self._exit, self._stopping = Exit.KEY_CHANGED, True
-        if self._timers.clock.due(self._monotonic()):
-            self._measure_clock()
-
-    def _measure_clock(self) -> None:
-        try_measure(self.venue.clock)
-        last = self.venue.clock.last
-        # A simulated exchange keeps a time of its own; being far from ours is its nature.
-        self._clock_offset_ms = 0 if last is None or self.context.environment == "simulated" else int(last.offset_ms)
-        gauges.CLOCK_OFFSET.set(self._clock_offset_ms)
-        if abs(self._clock_offset_ms) > _CLOCK_ALERT_MS:
-            now = self.context.now()
-            alert_raise(
-                kind="clock_offset",
-                severity="warning",
-                dedupe_key=f"{self.account_id}:{now:%Y-%m-%d-%H}",
-                sentence=f"Our clock is {self._clock_offset_ms} ms from the exchange's.",
-                now=now,
-                offset_ms=self._clock_offset_ms,
-            )
-
-    def _is_clock_good(self) -> bool:
-        return abs(self._clock_offset_ms) <= _CLOCK_LIMIT_MS
-
-    def _trends(self) -> dict[str, int]:
-        """The 15m trend as the last decision of each symbol saw it."""
-        symbols = Plan.objects.filter(account_id=self.account_id, status__in=OPEN_PLAN_STATUSES).values_list(
-            "symbol", flat=True
-        )
-        newest = Decision.objects.filter(symbol__in=set(symbols)).order_by("symbol", "-bar_start").distinct("symbol")
-        found = {}
-        for symbol, indicators in newest.values_list("symbol", "indicators"):
-            trend = indicators.get("trend")
-            if isinstance(trend, int):
-                found[symbol] = trend
-        return found
+        if self._timers.clock.due(now_s):
+            self.surroundings.measure_clock()
+        if self._timers.key.due(now_s):
+            self.surroundings.check_key()
 
     def _beat(self) -> None:
         clock = self.venue.clock
@@ -396,7 +338,7 @@ class Execution:
             {
                 "exchange_ms": clock.now_ms(),
                 "rate_ratio": clock.rate_ratio,
-                "offset_ms": self._clock_offset_ms,
+                "offset_ms": self.surroundings.clock_offset_ms,
                 "stream": self.stream,
                 "is_ready": self.is_ready,
                 "reconciliation": self.last_reconciliation,
@@ -404,6 +346,7 @@ class Execution:
                 "unprotected_qty": str(self.protection.unprotected_qty),
                 "unprotected_qty_max": str(self.protection.unprotected_qty_max),
                 "redis_down": self.context.redis_down,
+                "problems": self.surroundings.problems,
                 "flattening": sorted(self.halting.running),
             },
         )

@@ -6,7 +6,7 @@ anything is called unexplained. A question without an answer ends the run as `in
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from functools import partial
 
 import structlog
 from django.db.models import Max
@@ -15,30 +15,26 @@ from avigrid.common import push
 from avigrid.kernel.errors import AviGridError
 from avigrid.kernel.orders import Execution, OrderStatus, VenueOrder
 from avigrid.kernel.portfolio import VenuePosition
-from risk.core.states import State, StateSource
-from risk.services.states import tighten
 from trading.engine import differences
-from trading.engine.differences import BookedOrder, BookedPosition, Books, Difference, Kind, VenuePicture
+from trading.engine.differences import BookedOrder, Books, Difference, Kind, VenuePicture
 from trading.engine.lifecycle import OrderEventKind
 from trading.models import (
-    LIVE_STATUSES,
-    OPEN_PLAN_STATUSES,
     Fill,
     LedgerEntry,
     LedgerKind,
     Order,
-    Plan,
-    Position,
     ReconciliationFinding,
     ReconciliationRun,
     Severity,
 )
 from trading.runtime import gauges
+from trading.runtime.asking import patiently
 from trading.runtime.context import Context
 from trading.runtime.faults import fault_point
 from trading.runtime.hearing import Effects, Hearing
+from trading.runtime.position_repair import position_repair
 from trading.runtime.wallet import wallet_check
-from trading.services.adoption import old_position_book, position_adopt
+from trading.selectors.books import booked_positions, done_orders, live_orders
 from trading.services.equity import equity_store
 from trading.services.findings import finding_close, finding_note
 from trading.services.intents import installation
@@ -113,7 +109,8 @@ class Reconciler:
 
     def _executions(self, run: ReconciliationRun, *, everything: bool) -> list[Difference]:
         end_ms = self.context.exchange_ms() + 60_000
-        rows = self.context.gateway.executions(start_ms=self._since_ms(end_ms, everything=everything), end_ms=end_ms)
+        start_ms = self._since_ms(end_ms, everything=everything)
+        rows = patiently(lambda: self.context.gateway.executions(start_ms=start_ms, end_ms=end_ms))
         fault_point("after_reconciliation_fetch")
         self.drain()
         return self._book(run, rows)
@@ -162,7 +159,7 @@ class Reconciler:
     # -- orders -------------------------------------------------------------------------------------------------
 
     def _orders(self, run: ReconciliationRun) -> list[Difference]:
-        listed = self.context.gateway.open_orders()
+        listed = patiently(self.context.gateway.open_orders)
         self.drain()
         looked_up: dict[str, VenueOrder | None] = {}
         executions: dict[str, list[Execution]] = {}
@@ -170,12 +167,12 @@ class Reconciler:
         for order in self._live_orders():
             if order.order_link_id in links or order.status is OrderStatus.INTENT or order.sent_age_ms < GRACE_MS:
                 continue
-            looked_up[order.order_link_id] = self.context.gateway.order(
-                symbol=order.symbol, order_link_id=order.order_link_id
-            )
-            executions[order.order_link_id] = self.context.gateway.executions_of(
-                symbol=order.symbol, order_link_id=order.order_link_id
-            )
+            try:
+                evidence = self._evidence(order)
+            except AviGridError as error:
+                log.warning("evidence_unavailable", order=order.order_link_id, code=error.code)
+                continue  # no answer: this order stays as it is believed to be
+            looked_up[order.order_link_id], executions[order.order_link_id] = evidence
         picture = VenuePicture(listed, None, None, looked_up)
         found = differences.order_differences(
             self._books(self._live_orders(), set(), listed=listed), picture, grace_ms=GRACE_MS
@@ -190,6 +187,11 @@ class Reconciler:
             self._close_gone(found, _SEEN_BY["orders"])
             self.hearing.step(effects.plans)
         return [row for row in found if row.kind is not Kind.ORDER_LOST or self._is_new_loss(row)]
+
+    def _evidence(self, order: BookedOrder) -> tuple[VenueOrder | None, list[Execution]]:
+        gateway = self.context.gateway
+        named = {"symbol": order.symbol, "order_link_id": order.order_link_id}
+        return patiently(lambda: gateway.order(**named)), patiently(lambda: gateway.executions_of(**named))
 
     def _order_repair(
         self,
@@ -244,7 +246,7 @@ class Reconciler:
         found: list[Difference] = []
         rows: list[VenuePosition] = []
         for look in range(_SECOND_LOOK):
-            rows = self.context.gateway.positions()
+            rows = patiently(self.context.gateway.positions)
             self.drain()
             found = differences.position_differences(
                 self._books([], set()), VenuePicture(None, rows, None, history_start_ms=self._history_start_ms())
@@ -252,71 +254,29 @@ class Reconciler:
             if not any(row.kind is Kind.POSITION_MISMATCH for row in found) or look == _SECOND_LOOK - 1:
                 break
             end_ms = self.context.exchange_ms() + 60_000  # a fill may have happened between the two answers
-            self._book(run, self.context.gateway.executions(start_ms=end_ms - 3_600_000, end_ms=end_ms))
+            start_ms = end_ms - 3_600_000
+            self._book(run, patiently(partial(self.context.gateway.executions, start_ms=start_ms, end_ms=end_ms)))
         self.context.positions.clear()
         self.context.positions.update({(row.symbol, row.position_idx): row for row in rows})
         if any(row.kind is not Kind.POSITION_MISMATCH for row in found) or not found:
-            listed = self.context.gateway.open_orders()
+            listed = patiently(self.context.gateway.open_orders)
             found += differences.exit_differences(self._books([], set()), VenuePicture(listed, rows, None))
         held = {f"{row.symbol}/{row.position_idx}": row for row in rows}
         with self.context.books():
             for difference in found:
-                self._position_repair(run, difference, held.get(difference.subject))
+                position_repair(self.context, self.hearing, run, difference, held.get(difference.subject))
             self._close_gone(found, _SEEN_BY["positions"])
         return found
-
-    def _position_repair(self, run: ReconciliationRun, difference: Difference, held: VenuePosition | None) -> None:
-        now = self.context.now()
-        kind = difference.kind
-        if kind is Kind.POSITION_OLD:
-            assert held is not None
-            old_position_book(account_id=self.context.account_id, held=held, now=now)
-            plan = position_adopt(
-                account_id=self.context.account_id,
-                held=held,
-                exchange_ms=self.context.exchange_ms(),
-                now=now,
-                actor="reconciliation",
-                reason="older than the venue's history",
-            )
-            finding_note(
-                run=run,
-                difference=difference,
-                now=now,
-                action="adopted",
-                proof=f"plan {plan.pk} with provenance adopted",
-                repaired=True,
-            )
-        elif kind is Kind.POSITION_MISMATCH:
-            is_new = finding_note(run=run, difference=difference, now=now, action="symbol halted")
-            if is_new is not None:
-                tighten(
-                    account_id=self.context.account_id,
-                    symbol=difference.symbol,
-                    to=State.HALTED,
-                    source=StateSource.RECONCILIATION,
-                    reason=difference.sentence,
-                    actor="reconciliation",
-                    now=now,
-                )
-        elif kind is Kind.POSITION_FOREIGN:
-            finding_note(run=run, difference=difference, now=now, action="no new risk on this symbol")
-        elif kind is Kind.STOP_MISSING:
-            finding_note(run=run, difference=difference, now=now, action="stop being placed")
-        elif kind is Kind.EXITS_EXCEED:
-            finding_note(run=run, difference=difference, now=now, action="surplus exits being cancelled")
-            plans = Plan.objects.filter(
-                account_id=self.context.account_id, symbol=difference.symbol, status__in=OPEN_PLAN_STATUSES
-            )
-            self.hearing.step(set(plans.values_list("pk", flat=True)))
 
     # -- wallet -------------------------------------------------------------------------------------------------
 
     def _wallet(self, run: ReconciliationRun) -> list[Difference]:
-        wallet = self.context.gateway.wallet()
+        gateway = self.context.gateway
+        wallet = patiently(gateway.wallet)
         everything = run.scope in ("full", "manual", "start")
         end_ms = self.context.exchange_ms() + 60_000
-        rows = self.context.gateway.ledger(start_ms=end_ms - 24 * 3_600_000, end_ms=end_ms) if everything else []
+        start_ms = end_ms - 24 * 3_600_000
+        rows = patiently(lambda: gateway.ledger(start_ms=start_ms, end_ms=end_ms)) if everything else []
         self.drain()
         with self.context.books():
             transfer_usd, found = wallet_check(account_id=self.context.account_id, rows=rows, end_ms=end_ms)
@@ -336,55 +296,16 @@ class Reconciler:
 
     def _books(self, live: list[BookedOrder], known: set[str], *, listed: list[VenueOrder] | None = None) -> Books:
         links = [row.order_link_id for row in listed or () if row.order_link_id]
-        done = Order.objects.filter(account_id=self.context.account_id, order_link_id__in=links).exclude(
-            status__in=LIVE_STATUSES
-        )
         return Books(
             installation=installation(),
             live_orders=live,
-            done_orders={row.order_link_id: self._booked(row) for row in done.select_related("plan")},
-            positions=self._booked_positions(),
+            done_orders=done_orders(self.context.account_id, links, self.context.now()),
+            positions=booked_positions(self.context.account_id),
             known_exec_ids=frozenset(known),
         )
 
     def _live_orders(self) -> list[BookedOrder]:
-        rows = Order.objects.filter(account_id=self.context.account_id, status__in=LIVE_STATUSES)
-        return [self._booked(row) for row in rows.select_related("plan")]
-
-    def _booked(self, row: Order) -> BookedOrder:
-        age = self.context.now() - row.submitted_at if row.submitted_at else timedelta(0)
-        return BookedOrder(
-            order_link_id=row.order_link_id,
-            venue_order_id=row.venue_order_id,
-            symbol=row.symbol,
-            position_idx=row.position_idx,
-            status=OrderStatus(row.status),
-            quantity=row.quantity,
-            filled_qty=row.filled_qty,
-            reduce_only=row.reduce_only,
-            sent_age_ms=int(age.total_seconds() * 1000),
-            plan_is_open=row.plan.is_open,
-        )
-
-    def _booked_positions(self) -> list[BookedPosition]:
-        plans = {
-            (plan.symbol, plan.position_idx): plan
-            for plan in Plan.objects.filter(account_id=self.context.account_id, status__in=OPEN_PLAN_STATUSES)
-        }
-        booked = []
-        for row in Position.objects.filter(account_id=self.context.account_id):
-            plan = plans.get((row.symbol, row.position_idx))
-            booked.append(
-                BookedPosition(
-                    symbol=row.symbol,
-                    position_idx=row.position_idx,
-                    size=row.size,
-                    plan_id=plan.pk if plan else None,
-                    stop_price=plan.stop_price if plan else None,
-                    fill_count=row.fill_count,
-                )
-            )
-        return booked
+        return live_orders(self.context.account_id, self.context.now())
 
     def _history_start_ms(self) -> int:
         return self.context.exchange_ms() - HISTORY_MS

@@ -1,0 +1,194 @@
+"""Lost acknowledgements, invisible orders, dropped and repeated messages: the books end where the venue is."""
+
+import pytest
+
+from tests.support.trading_desk import TradingDesk
+from trading.models import Fill, Order, OrderEvent, OutboxEvent, Plan, Position, ReconciliationFinding
+from trading.selectors.risk_view import marks_of, open_plans_of
+
+
+def _resting(desk: TradingDesk) -> set[str]:
+    return {row.order_link_id for row in desk.client.gateway.open_orders() if not row.stop_order_type}
+
+
+def test_01_hundred_not_exists_answers_for_live_orders_create_nothing(desk: TradingDesk) -> None:
+    """The venue denies a resting exit a hundred times while it lists nothing: no order, no stop is made anew."""
+    execution = desk.start()
+    plan = desk.opened(symbol="SOLUSDT")
+    desk.until(lambda: plan.orders.filter(role="take_profit", status="open").count() == 3)
+    before, orders = _resting(desk), Order.objects.count()
+    stop = desk.client.gateway.positions()[0].stop_loss
+    gateway = execution.context.gateway
+    gateway.order = lambda **_: None  # type: ignore[method-assign]
+    gateway.open_orders = list  # type: ignore[method-assign]
+    real_cancel = gateway.cancel
+    for _ in range(100):
+        execution.reconciler.run("orders")
+        execution.doubts.run(set(Order.objects.filter(status="unknown").values_list("order_link_id", flat=True)))
+        execution.sender.run()
+    del gateway.order, gateway.open_orders
+    assert gateway.cancel == real_cancel
+    assert _resting(desk) == before
+    assert Order.objects.count() == orders
+    assert desk.client.gateway.positions()[0].stop_loss == stop
+    lost = ReconciliationFinding.objects.filter(kind="order_lost")
+    assert lost.count() == lost.values("subject").distinct().count() <= 3
+    desk.until(lambda: plan.orders.filter(role="take_profit", status="open").count() == 3, timeout_s=20)
+    desk.assert_books_equal_venue()
+
+
+def test_02_order_invisible_after_its_fill_gets_no_verdict_before_the_evidence(desk: TradingDesk) -> None:
+    desk.start()
+    desk.fault("lost_ack", count=1, match={"path": "/v5/order/create"})
+    desk.fault("order_invisible", params={"seconds": 6, "executions": True}, for_s=600)
+    desk.fault("drop_message", match={"topic": "order"}, count=50)
+    desk.fault("drop_message", match={"topic": "execution"}, count=50)
+    plan = desk.placed(symbol="SOLUSDT")
+    entry = plan.orders.get(role="entry")
+
+    def unknown() -> bool:
+        entry.refresh_from_db()
+        return entry.status == "unknown"
+
+    desk.until(unknown, what="unknown")
+    assert entry.is_reserved
+    statuses = set()
+
+    def filled() -> bool:
+        entry.refresh_from_db()
+        statuses.add(entry.status)
+        return entry.status == "filled"
+
+    desk.until(filled, timeout_s=25, what="evidence")
+    assert statuses <= {"unknown", "open", "partially_filled", "filled"}
+    desk.clear_faults()
+    desk.settle()
+    desk.assert_books_equal_venue()
+
+
+def test_03_killed_with_twenty_resting_orders_and_each_lookup_failing_once(desk: TradingDesk) -> None:
+    desk.start()
+    plan = desk.opened(symbol="SOLUSDT", profile="grid", rungs=20)
+    desk.until(lambda: plan.orders.filter(role="entry", status="open").count() == 19, timeout_s=20, what="rungs")
+    desk.settle()
+    before = _resting(desk)
+    assert len(before) == 20  # nineteen rungs and the first one's take-profit
+    desk.kill()
+    desk.fault("ret_code", params={"code": 10016}, count=20, match={"path": "/v5/order/realtime"})
+    desk.start(timeout_s=40)
+    desk.clear_faults()
+    desk.settle()
+    assert _resting(desk) == before
+    assert Order.objects.filter(status__in=("open", "partially_filled")).count() == 20
+    desk.assert_books_equal_venue()
+
+
+@pytest.mark.parametrize("topic", ["order", "execution", "position", "wallet"])
+def test_05_any_single_private_message_dropped(desk: TradingDesk, topic: str) -> None:
+    desk.start()
+    desk.fault("drop_message", match={"topic": topic}, count=1)
+    plan = desk.opened(symbol="SOLUSDT")
+    desk.until(lambda: plan.orders.filter(role="take_profit", status="open").count() == 3, timeout_s=15)
+    desk.until(lambda: Position.objects.get().size == desk.client.gateway.positions()[0].size, timeout_s=15)
+    assert desk.struck("drop_message") == 1
+    desk.assert_books_equal_venue()
+
+
+def test_06_accepted_but_acknowledgement_lost(desk: TradingDesk) -> None:
+    execution = desk.start()
+    desk.fault("lost_ack", count=1, match={"path": "/v5/order/create"})
+    plan = desk.placed(symbol="SOLUSDT")
+    entry = plan.orders.get(role="entry")
+    reserved = []
+
+    def settled() -> bool:
+        entry.refresh_from_db()
+        booked = sum(row.quantity for row in Fill.objects.filter(order=entry))
+        reserved.append(entry.is_reserved or booked == entry.filled_qty)
+        return entry.status == "filled"
+
+    desk.until(settled, what="adopted and booked")
+    assert all(reserved)
+    desk.until(lambda: execution.protection.unprotected_qty == 0)
+    desk.settle()
+    now_ms = desk.client.clock.now_ms()
+    bought = desk.client.gateway.executions(start_ms=now_ms - 600_000, end_ms=now_ms + 60_000)
+    assert {row.order_link_id for row in bought} == {entry.order_link_id}
+    assert len({row.order_id for row in bought}) == 1
+    desk.assert_books_equal_venue()
+    assert OrderEvent.objects.filter(order=entry, event="send").count() == 1
+
+
+@pytest.mark.parametrize("fault", ["duplicate_message", "delay_message", "reorder_messages", "double_filled"])
+def test_repeated_late_and_reordered_messages_end_in_the_same_books(desk: TradingDesk, fault: str) -> None:
+    desk.start()
+    desk.fault(fault, count=6)
+    plan = desk.opened(symbol="SOLUSDT")
+    desk.until(lambda: plan.orders.filter(role="take_profit", status="open").count() == 3, timeout_s=15)
+    desk.clear_faults()
+    desk.settle()
+    assert plan.orders.get(role="entry").status == "filled"
+    assert Fill.objects.values("exec_id").distinct().count() == Fill.objects.count()
+    desk.assert_books_equal_venue()
+
+
+def test_10_unknown_and_missing_response_fields(desk: TradingDesk) -> None:
+    desk.start()
+    desk.fault("reply_fields", params={"add": "newField"}, count=30)
+    plan = desk.opened(symbol="SOLUSDT")
+    desk.fault("reply_fields", params={"remove": "orderLinkId"}, count=4, match={"path": "/v5/order/realtime"})
+    desk.settle(40)
+    desk.clear_faults()
+    desk.settle(40)
+    plan.refresh_from_db()
+    assert plan.status == "active"
+    desk.assert_books_equal_venue()
+
+
+def test_11_creates_that_time_out_never_exceed_the_limit(desk: TradingDesk) -> None:
+    """Every create hangs: each one counts as if it were live, and the next placement sees that."""
+    desk.start()
+    desk.fault("lost_ack", count=10, match={"path": "/v5/order/create"})
+    desk.fault("order_invisible", params={"seconds": 30, "executions": True}, for_s=600)
+    desk.fault("drop_message", count=200, match={"topic": "order"})
+    desk.fault("drop_message", count=200, match={"topic": "execution"})
+    placed = []
+    for symbol in ("BTCUSDT", "SOLUSDT"):
+        for direction in (1, -1):
+            placed.append(desk.place(desk.signal(symbol, direction, r_usd="20")))
+    again = desk.place(desk.signal("SOLUSDT", 1))
+    desk.settle(10)
+    assert not again.placed
+    open_plans = open_plans_of(desk.account.pk, marks_of({"BTCUSDT", "SOLUSDT"}))
+    count = sum(placement.placed for placement in placed)
+    assert count == len(open_plans) == Plan.objects.count()
+    at_venue = {(row.symbol, row.position_idx): row.size for row in desk.client.gateway.positions()}
+    counted = {(plan.symbol, plan.direction): plan.quantity for plan in open_plans}
+    for (symbol, idx), size in at_venue.items():
+        assert size <= counted[symbol, 1 if idx == 1 else -1]
+    assert sum(plan.risk_usd for plan in open_plans) <= 100
+    desk.clear_faults()
+    desk.until(lambda: not Order.objects.filter(status="unknown").exists(), timeout_s=40, what="evidence")
+    desk.settle()
+    desk.assert_books_equal_venue()
+
+
+def test_19_clock_skewed_by_two_seconds_is_corrected(desk: TradingDesk) -> None:
+    desk.start()
+    desk.fault("clock_skew", params={"skew_ms": 2_000}, for_s=3600)
+    plan = desk.opened(symbol="SOLUSDT")
+    assert plan.status == "active"
+    desk.assert_books_equal_venue()
+
+
+def test_18_rate_limit_storm_and_the_circuit(desk: TradingDesk) -> None:
+    desk.start()
+    desk.fault("ret_code", params={"code": 110007}, match={"path": "/v5/order/create"}, for_s=60)
+    for _ in range(3):
+        plan = desk.placed(symbol="SOLUSDT")
+        desk.until(lambda plan=plan: Plan.objects.get(pk=plan.pk).status == "failed", what="refused")
+    assert OutboxEvent.objects.filter(kind="circuit_open").count() == 1
+    sent = desk.struck("ret_code")
+    desk.placed(symbol="SOLUSDT")
+    desk.settle(10)
+    assert desk.struck("ret_code") == sent

@@ -1,0 +1,159 @@
+"""Halt and flatten, with the execution process alive, hung and dead; the watchdog."""
+
+import io
+
+import pytest
+from django.core.cache import cache
+from django.core.management import call_command
+
+from risk.core.states import State, StateSource
+from risk.selectors.guards import effective_state
+from risk.services.states import halt
+from tests.support.trading_desk import TradingDesk
+from trading.models import Order, OutboxEvent, Plan, Position
+from trading.runtime import halting
+from trading.runtime.kill import flatten_now, halt_now
+from trading.runtime.watchdog import Watchdog
+
+
+def _entries(desk: TradingDesk) -> list[str]:
+    rows = desk.client.gateway.open_orders()
+    return [row.order_link_id for row in rows if not row.reduce_only and not row.stop_order_type]
+
+
+def test_halt_cancels_entries_and_keeps_exits_and_stop(desk: TradingDesk) -> None:
+    desk.start()
+    plan = desk.opened(symbol="SOLUSDT", profile="grid", rungs=4)
+    desk.until(lambda: plan.orders.filter(role="entry", status="open").count() == 3)
+    halt(account_id=desk.account.pk, reason="test", actor="test", source=StateSource.OPERATOR)
+    desk.until(lambda: not _entries(desk), what="entries gone")
+    desk.settle()
+    held = desk.client.gateway.positions()[0]
+    assert held.stop_loss == plan.stop_price
+    assert Order.objects.filter(role="take_profit", status="open").count() == 1
+    assert not desk.place(desk.signal("BTCUSDT")).placed
+    desk.assert_books_equal_venue()
+
+
+def test_flatten_through_the_running_process(desk: TradingDesk) -> None:
+    desk.start()
+    plans = [desk.opened(symbol="SOLUSDT"), desk.opened(symbol="BTCUSDT", direction=-1)]
+    halt(account_id=desk.account.pk, reason="test", actor="test", source=StateSource.OPERATOR, flatten=True)
+    desk.until(lambda: not desk.client.gateway.positions(), what="flat")
+    desk.until(lambda: Plan.objects.filter(status="closed").count() == 2, what="plans over")
+    desk.settle()
+    for plan in plans:
+        plan.refresh_from_db()
+        assert plan.close_reason == "kill_switch"
+    assert effective_state(desk.account.pk) is State.HALTED
+    desk.assert_books_equal_venue()
+
+
+def test_14_growth_is_impossible_while_flattening_and_stuck_escalates(
+    desk: TradingDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(halting, "ESCALATE_AFTER", halting.ESCALATE_AFTER / 20)
+    desk.start()
+    plan = desk.opened(symbol="SOLUSDT")
+    size = desk.client.gateway.positions()[0].size
+    desk.fault("ret_code", params={"code": 110017}, match={"path": "/v5/order/create"}, for_s=600)
+    halt(account_id=desk.account.pk, reason="test", actor="test", source=StateSource.OPERATOR, flatten=True)
+    desk.until(lambda: OutboxEvent.objects.filter(kind="flatten_stuck").exists(), what="escalation")
+    refused = desk.place(desk.signal("SOLUSDT", -1))
+    assert not refused.placed
+    assert desk.client.gateway.positions()[0].size == size
+    desk.clear_faults()
+    desk.until(lambda: not desk.client.gateway.positions(), timeout_s=30, what="flat")
+    desk.until(lambda: Plan.objects.get(pk=plan.pk).status == "closed", timeout_s=20, what="plan over")
+    assert OutboxEvent.objects.filter(kind="flatten_stuck").count() == 1
+
+
+def test_commands_flatten_with_the_execution_process_and_redis_dead(
+    desk: TradingDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.start()
+    plan = desk.opened(symbol="SOLUSDT", profile="grid", rungs=3)
+    desk.simulator.sim(
+        "POST", "/sim/market", {"action": "foreign_position", "symbol": "BTCUSDT", "side": "Sell", "qty": "0.01"}
+    )
+    desk.stop()
+
+    def refuse(*_: object, **__: object) -> None:
+        raise ConnectionError("redis is down")
+
+    monkeypatch.setattr("trading.runtime.kill._is_execution_alive", lambda account_id: False)
+    for name in ("get", "set", "get_many", "set_many"):
+        monkeypatch.setattr(cache, name, refuse, raising=False)
+    out = io.StringIO()
+    call_command("flatten", account=desk.account.pk, reason="test", stdout=out)
+    assert "flat, says the venue" in out.getvalue()
+    assert desk.client.gateway.positions() == []
+    assert _entries(desk) == []
+    monkeypatch.undo()
+    desk.start()
+    desk.until(lambda: Plan.objects.get(pk=plan.pk).status == "closed", what="books follow")
+    desk.settle()
+    assert Position.objects.exclude(size=0).count() == 0
+    assert desk.client.gateway.positions() == []
+    assert effective_state(desk.account.pk) is State.HALTED
+
+
+def test_halt_command_cancels_at_the_venue_with_the_process_dead(desk: TradingDesk) -> None:
+    desk.start()
+    plan = desk.opened(symbol="SOLUSDT", profile="grid", rungs=4)
+    desk.until(lambda: plan.orders.filter(role="entry", status="open").count() == 3)
+    desk.stop()
+    out = io.StringIO()
+    call_command("halt", account=desk.account.pk, reason="test", stdout=out)
+    assert "3 entries cancelled" in out.getvalue()
+    assert _entries(desk) == []
+    assert desk.client.gateway.positions()[0].stop_loss == plan.stop_price
+    desk.start()
+    desk.settle()
+    assert Order.objects.filter(role="entry", status="cancelled").count() == 3
+    desk.assert_books_equal_venue()
+
+
+def test_flatten_says_so_when_it_cannot(desk: TradingDesk) -> None:
+    desk.start()
+    desk.opened(symbol="SOLUSDT")
+    desk.stop()
+    desk.fault("ret_code", params={"code": 10016}, match={"path": "/v5/order/create"}, for_s=600)
+    ticks = iter(range(0, 10_000, 10))
+    outcome = flatten_now(
+        account_id=desk.account.pk,
+        symbol=None,
+        reason="test",
+        actor="test",
+        timeout_s=60.0,
+        monotonic=lambda: float(next(ticks)),
+        sleep=lambda _: None,
+    )
+    assert not outcome.done
+    assert outcome.still_held == ("SOLUSDT",)
+    assert OutboxEvent.objects.filter(kind="flatten_stuck").count() == 1
+
+
+def test_watchdog_halts_when_execution_falls_silent(desk: TradingDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.start()
+    desk.opened(symbol="SOLUSDT", profile="grid", rungs=3)
+    desk.until(lambda: len(_entries(desk)) == 2)
+    watchdog = Watchdog(desk.account.pk, silence_s=30.0)
+    assert watchdog.look() == []
+    assert effective_state(desk.account.pk) is State.ACTIVE
+    desk.kill()
+    watchdog.silence_s = -1.0
+    assert watchdog.look() == ["execution"]
+    assert effective_state(desk.account.pk) is State.HALTED
+    assert _entries(desk) == []
+    assert watchdog.look() == []
+
+
+def test_halt_of_one_symbol_leaves_the_others(desk: TradingDesk) -> None:
+    desk.start()
+    outcome = halt_now(
+        account_id=desk.account.pk, symbol="SOLUSDT", reason="test", actor="test", source=StateSource.OPERATOR
+    )
+    assert outcome.done
+    assert not desk.place(desk.signal("SOLUSDT")).placed
+    desk.opened(symbol="BTCUSDT")

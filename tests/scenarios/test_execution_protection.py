@@ -1,0 +1,85 @@
+"""No filled unit without a stop; what cannot be protected is closed, and the reason is kept."""
+
+import pytest
+
+from tests.support.trading_desk import TradingDesk
+from trading.models import OutboxEvent, Plan
+from trading.services.plan_commands import plan_close
+
+STOP = {"path": "/v5/position/trading-stop"}
+
+
+def test_stop_stands_within_a_second_of_the_fill(desk: TradingDesk) -> None:
+    execution = desk.start()
+    for symbol in ("BTCUSDT", "SOLUSDT"):
+        plan = desk.opened(symbol=symbol)
+        fill = plan.fills.order_by("booked_at").first()
+        assert fill is not None
+        assert plan.stop_confirmed_at is not None
+        assert (plan.stop_confirmed_at - fill.booked_at).total_seconds() < 1.0
+    assert execution.protection.unprotected_qty == 0
+    assert execution.protection.unprotected_qty_max == 0
+
+
+def test_15_refused_stop_gets_an_alternative(desk: TradingDesk) -> None:
+    desk.start()
+    desk.fault("ret_code", params={"code": 10001}, count=1, match=STOP)
+    plan = desk.placed(symbol="SOLUSDT")
+    desk.until(lambda: Plan.objects.get(pk=plan.pk).stop_confirmed is not None, what="alternative stop")
+    plan.refresh_from_db()
+    assert plan.stop_price is not None
+    assert plan.stop_confirmed is not None
+    assert plan.stop_confirmed > plan.stop_price
+    assert desk.client.gateway.positions()[0].stop_loss == plan.stop_confirmed
+    told = OutboxEvent.objects.get(kind="stop_refused")
+    assert told.payload["code"] == "bad_parameter"
+    assert plan.status == "active"
+
+
+def test_15_no_stop_at_all_means_closing(desk: TradingDesk) -> None:
+    desk.start()
+    desk.fault("ret_code", params={"code": 10001}, match=STOP, for_s=600)
+    plan = desk.placed(symbol="SOLUSDT")
+    desk.until(lambda: Plan.objects.get(pk=plan.pk).status == "closed", what="closed")
+    desk.settle()
+    assert desk.client.gateway.positions() == []
+    told = OutboxEvent.objects.get(kind="unprotectable")
+    assert "bad_parameter" in told.payload["sentence"]
+    desk.assert_books_equal_venue()
+
+
+@pytest.mark.parametrize("fault", [{"name": "lost_ack"}, {"name": "http_error"}])
+def test_unproven_stop_is_looked_for_and_set(desk: TradingDesk, fault: dict[str, str]) -> None:
+    desk.start()
+    desk.fault(fault["name"], count=2, match=STOP)
+    plan = desk.placed(symbol="SOLUSDT")
+    desk.until(lambda: Plan.objects.get(pk=plan.pk).stop_confirmed is not None, what="stop")
+    assert desk.client.gateway.positions()[0].stop_loss == Plan.objects.get(pk=plan.pk).stop_price
+
+
+def test_a_stop_somebody_removed_is_put_back_by_the_audit(desk: TradingDesk) -> None:
+    execution = desk.start()
+    plan = desk.opened(symbol="SOLUSDT")
+    session = desk.simulator.http()
+    session.set_trading_stop(
+        category="linear", symbol="SOLUSDT", positionIdx=plan.position_idx, stopLoss="0", tpslMode="Full"
+    )
+    assert not desk.client.gateway.positions()[0].stop_loss
+    execution.protection.run(audit_all=True)
+    assert desk.client.gateway.positions()[0].stop_loss == plan.stop_price
+
+
+def test_12_partial_fill_then_emergency_exit_is_never_oversold(desk: TradingDesk) -> None:
+    desk.start()
+    plan = desk.opened(symbol="SOLUSDT", direction=-1)
+    desk.until(lambda: plan.orders.filter(role="take_profit", status="open").count() == 3)
+    desk.jump(-0.017, "SOLUSDT")
+    desk.until(lambda: plan.orders.filter(role="take_profit", status="filled").exists(), what="first take-profit")
+    plan_close(plan_id=plan.pk, user="test")
+    desk.until(lambda: Plan.objects.get(pk=plan.pk).status == "closed", what="closed")
+    desk.settle()
+    assert desk.client.gateway.positions() == []
+    bought = sum(row.quantity for row in plan.fills.filter(side="Buy"))
+    sold = sum(row.quantity for row in plan.fills.filter(side="Sell"))
+    assert bought == sold
+    desk.assert_books_equal_venue()
