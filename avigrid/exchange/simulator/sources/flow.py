@@ -7,7 +7,7 @@ stand-in that a strategy without a recorded book would compute from the bars.
 
 from collections import deque
 
-_EARLIER_BARS = 2
+_BARS = 3
 _MOST = 0.9
 
 
@@ -17,7 +17,7 @@ class Flow:
     __slots__ = ("_closed", "_high", "_last", "_low", "_volume")
 
     def __init__(self) -> None:
-        self._closed: deque[tuple[float, float]] = deque(maxlen=_EARLIER_BARS)
+        self._closed: deque[tuple[float, float]] = deque(maxlen=_BARS)
         self._volume = self._high = self._low = self._last = 0.0
 
     def begin(self, price: float) -> None:
@@ -35,10 +35,13 @@ class Flow:
     @property
     def lean(self) -> float:
         """In [-0.9, 0.9]; above 0 where buyers had the upper hand."""
-        volume = self._volume + sum(volume for _, volume in self._closed)
+        bars = list(self._closed)
+        if self._volume > 0:
+            bars = [*bars[-(_BARS - 1) :], (self._signed, self._volume)]
+        volume = sum(volume for _, volume in bars)
         if volume <= 0:
             return 0.0
-        signed = self._signed + sum(signed for signed, _ in self._closed)
+        signed = sum(signed for signed, _ in bars)
         return max(-_MOST, min(_MOST, signed / volume))
 
     @property
