@@ -47,9 +47,7 @@ def _is_cross_due(account: Account) -> bool:
 
 
 def _is_isolated_due(account: Account, position: Position) -> bool:
-    leverage = account.leverage_of(position.market, position.direction)
-    held = position.entry_value / leverage + position.extra_margin
-    _, maintenance = reckoning.position_margin(account, position)
+    held, maintenance = reckoning.position_margin(account, position)  # the fee to close is in both
     return held + reckoning.unrealised(position) <= maintenance
 
 

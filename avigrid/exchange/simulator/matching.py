@@ -148,9 +148,11 @@ def tape(core: Core, market: Market, trade: TapeTrade) -> None:
     price, left = int(trade.price / market.tick), int(trade.quantity / market.step)
     drift = left if market.seq & 1 else -left
     market.open_interest = max(left, market.open_interest + drift)
-    against = market.book.against(side)
+    book = market.book
+    against = book.against(side)
     market.next_seq()
-    changed = against.drop_better(price)
+    stale = against.drop_better(price)
+    changed = stale > 0
     while left > 0:
         head = against.head(price)
         if head is None:
@@ -166,5 +168,10 @@ def tape(core: Core, market: Market, trade: TapeTrade) -> None:
             left -= _hit(core, market, maker, at, steps, side)
     if left > 0:
         core.print_trade(market, price, left, side)
+    if stale and not against.outside:
+        # A trade beyond everything shown: the market is there now, and somebody still quotes one tick behind it.
+        facing = book.side(side).best()
+        behind = price + side if facing is None else max(price * side, facing * side) * side + side
+        against.refill(max(1, behind), stale)
     if changed:
-        market.book.touch(core.now_ms)
+        book.touch(core.now_ms)

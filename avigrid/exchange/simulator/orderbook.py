@@ -48,17 +48,23 @@ class BookSide:
         for order in self.own.get(price, ()):
             order.ahead = order.ahead - qty if order.ahead > qty else 0
 
-    def drop_better(self, price: int) -> bool:
-        """Outside levels better than `price` are stale once a trade printed at `price`: they go without a trade."""
+    def drop_better(self, price: int) -> int:
+        """Outside levels better than `price` are stale once a trade printed at `price`: they go without a trade.
+        Returns the size of the last one; 0 = none."""
         keys, bound = self._keys, price * self.key
-        gone = False
+        size = 0
         while keys and keys[-1] > bound:
             stale = keys.pop() * self.key
-            del self.outside[stale]
+            size = self.outside.pop(stale)
             for order in self.own.get(stale, ()):
                 order.ahead = 0
-            gone = True
-        return gone
+        return size
+
+    def refill(self, price: int, size: int) -> None:
+        """An empty outside gets one level back."""
+        if not self.outside:
+            self.outside[price] = size
+            self._keys.append(price * self.key)
 
     # -- ours -------------------------------------------------------------------------------------------------
     def add(self, order: Order) -> None:
