@@ -30,6 +30,15 @@ class FundingHistory:
     time_ms: Ints
     rate: Floats
 
+    @classmethod
+    def of(cls, pairs: Sequence[tuple[int, float]]) -> "FundingHistory":
+        """(time_ms, rate) in any order."""
+        ordered = sorted(pairs)
+        return cls(
+            np.array([time_ms for time_ms, _ in ordered], dtype=np.int64),
+            np.array([rate for _, rate in ordered], dtype=np.float64),
+        )
+
     def rates_at(self, times_ms: Ints) -> tuple[Floats, int]:
         """The rate of each funding moment, the default where none was recorded, and how many were missing."""
         known = {int(t) // 60_000: float(r) for t, r in zip(self.time_ms, self.rate, strict=True)}

@@ -4,18 +4,26 @@ A decision on bar i acts from the open of bar i+1. While a plan lives, further s
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from avigrid.kernel.instrument import Instrument
+from avigrid.kernel.errors import Rejected
+from avigrid.kernel.instrument import FeeRates, Instrument
 from trading.avi5.config import StrategyConfig
+from trading.avi5.decide import Decision
 from trading.avi5.levels import plan_for
 from trading.backtest.data import MarketData
 from trading.backtest.plan_run import PlanRun, Segment
 from trading.backtest.result import BacktestSettings, PlanResult, SymbolResult
 from trading.backtest.series import candidates, decision_at, indicator_series
 from trading.backtest.track import Track, build_track
+
+
+class MissingWarmUp(Rejected):
+    """Fewer bars than the indicators need before the first decision."""
+
+    code = "missing_warm_up"
 
 
 def run_backtest(
@@ -27,16 +35,23 @@ def run_backtest(
     from_ms: int | None = None,
     look_at_every_bar: bool = False,
 ) -> SymbolResult:
-    """Decisions are taken on warm bars that close at or after `from_ms`; earlier bars only warm up.
+    """Decisions are taken on warm bars that close after `from_ms`; earlier bars only warm up.
 
     `look_at_every_bar` steps open plans on every bar instead of where something can happen: slower, same result.
     """
     settings = settings or BacktestSettings()
     series = indicator_series(data, config)
+    cut = 0 if from_ms is None else int(np.searchsorted(series.close_ms, from_ms, side="right"))
+    warm = series.is_warm[cut:]
+    if not warm.any():
+        raise MissingWarmUp(
+            f"{data.symbol}: {len(data.bars_5m)} 5m and {len(data.bars_15m)} 15m bars do not reach past the warm-up of "
+            f"{config.warmup_5m_bars} 5m and {config.warmup_15m_bars} 15m bars",
+            symbol=data.symbol,
+        )
     track = build_track(data, series, config)
     screen = candidates(data, series, config, settings.fees)
-    if from_ms is not None:
-        screen = np.where(series.close_ms >= from_ms, screen, 0).astype(np.int8)
+    screen[:cut] = 0
     signals = np.flatnonzero(screen).tolist()
     count = len(data.bars_5m)
     plans: list[PlanResult] = []
@@ -80,18 +95,17 @@ def run_backtest(
             last_entry_ms[direction] = close_ms
         free_from = track.bar_of[plan.last_bar]
     equity, held = _equity(data, track, segments)
-    warm = series.is_warm if from_ms is None else series.is_warm & (series.close_ms >= from_ms)
     return SymbolResult(
         symbol=data.symbol,
-        start_ms=data.bars_5m.start_ms,
-        close=data.bars_5m.close,
-        equity_usd=equity,
-        in_position=held,
+        start_ms=data.bars_5m.start_ms[cut:],
+        close=data.bars_5m.close[cut:],
+        equity_usd=equity[cut:],
+        in_position=held[cut:],
         plans=tuple(plans),
         signals=len(signals),
         skipped=dict(sorted(skipped.items())),
         warm_bars=int(warm.sum()),
-        used_proxy=bool((warm & ~data.book.has_book).any()),
+        used_proxy=bool((warm & ~data.book.has_book[cut:]).any()),
         is_15m_aggregated=data.is_15m_aggregated,
         one_minute_share=data.one_minute_share,
         funding_missing=track.funding_missing,
@@ -99,6 +113,16 @@ def run_backtest(
         config=config,
         settings=settings,
     )
+
+
+def decisions_of(
+    data: MarketData, config: StrategyConfig, *, fees: FeeRates, from_ms: int | None = None
+) -> Iterator[Decision]:
+    """The decision on every bar, warming up or not, as the replay would take it."""
+    series = indicator_series(data, config)
+    for i in range(len(data.bars_5m)):
+        if from_ms is None or int(series.close_ms[i]) > from_ms:
+            yield decision_at(data, series, i, config, fees)
 
 
 def _equity(data: MarketData, track: Track, runs: Sequence[Sequence[Segment]]) -> tuple[np.ndarray, np.ndarray]:

@@ -43,10 +43,7 @@ def read_funding(path: Path) -> FundingHistory:
             pairs.append((_millis(row[0]), float(row[1])))
         except (ValueError, IndexError):
             raise UnreadableFile(f"{path.name} row {number}: want time_ms,funding_rate") from None
-    pairs.sort()
-    return FundingHistory(
-        np.array([t for t, _ in pairs], dtype=np.int64), np.array([r for _, r in pairs], dtype=np.float64)
-    )
+    return FundingHistory.of(pairs)
 
 
 def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:

@@ -1,0 +1,156 @@
+"""Options that the research commands share: which bars, which numbers, which range."""
+
+import json
+from argparse import ArgumentParser
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+from avigrid.kernel.errors import AviGridError, Rejected
+from avigrid.kernel.instrument import Instrument
+from trading.avi5.config import InvalidConfig, StrategyConfig, parse_setting
+from trading.backtest.data import EmptyRange, MarketData, between, prepare
+from trading.backtest.files import read_bars, read_funding
+from trading.backtest.filters import instrument_from_bars
+from trading.backtest.result import BacktestSettings
+
+type Options = Mapping[str, Any]
+
+
+def add_data_options(parser: ArgumentParser) -> None:
+    parser.add_argument("--symbol", action="append", default=[], metavar="S", help="repeat for several symbols")
+    parser.add_argument(
+        "--file", action="append", default=[], metavar="KLINES.csv.gz", help="5m bars, one file per --symbol, in order"
+    )
+    parser.add_argument("--file-15m", action="append", default=[], metavar="CSV", help="15m bars (else made of 5m)")
+    parser.add_argument("--file-1m", action="append", default=[], metavar="CSV", help="1m bars for finer fills")
+    parser.add_argument("--funding", action="append", default=[], metavar="CSV", help="time_ms,funding_rate")
+    parser.add_argument("--tick", metavar="PRICE", help="tick size (else read off the file, or the known instrument)")
+    parser.add_argument("--qty-step", metavar="QTY", help="quantity step (else likewise)")
+    parser.add_argument("--from", dest="from_", metavar="DATE", help="first decision, ISO date or time, UTC")
+    parser.add_argument("--to", metavar="DATE", help="end, exclusive")
+
+
+def add_config_options(parser: ArgumentParser) -> None:
+    parser.add_argument("--profile", choices=("swing", "grid"), help="overrides the config's profile")
+    parser.add_argument("--config", metavar="FILE", help="strategy numbers as a JSON object")
+    parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="one number; repeat")
+    parser.add_argument("--r-usd", default="100", metavar="USD", help="what one R is worth (100)")
+    parser.add_argument("--equity", default="10000", metavar="USD", help="start equity (10000)")
+
+
+def config_from(options: Options) -> StrategyConfig:
+    """File, then --set, then --profile. Raises InvalidConfig."""
+    values: dict[str, object] = {}
+    if options.get("config"):
+        path = Path(options["config"])
+        try:
+            values = json.loads(path.read_text())
+        except (OSError, ValueError) as error:
+            raise InvalidConfig(f"--config {path.name} cannot be read as JSON: {error}", field="config") from None
+        if not isinstance(values, dict):
+            raise InvalidConfig(f"--config {path.name} must hold a JSON object", field="config")
+    values |= dict(parse_setting(text) for text in options["set"])
+    if options.get("profile"):
+        values["profile"] = options["profile"]
+    return StrategyConfig.from_mapping(values)
+
+
+def settings_from(options: Options) -> BacktestSettings:
+    return BacktestSettings(
+        r_usd=_positive(options["r_usd"], "--r-usd"), start_equity_usd=_positive(options["equity"], "--equity")
+    )
+
+
+def range_from(options: Options) -> tuple[int | None, int | None]:
+    first, last = _moment(options.get("from_"), "--from"), _moment(options.get("to"), "--to")
+    if first is not None and last is not None and first >= last:
+        raise EmptyRange(f"--from {options['from_']} must lie before --to {options['to']}")
+    return first, last
+
+
+def load(options: Options, config: StrategyConfig) -> list[tuple[MarketData, Instrument]]:
+    """Per symbol its bars and filters, from files or from what is stored."""
+    symbols, files = options["symbol"], options["file"]
+    if not symbols:
+        raise Rejected("--symbol is missing: name at least one", code="missing_symbol")
+    if not files:
+        return [_stored(symbol, options, config) for symbol in symbols]
+    if len(files) != len(symbols):
+        raise Rejected(
+            f"--file and --symbol go in pairs: {len(files)} files, {len(symbols)} symbols", code="unpaired_files"
+        )
+    return [_from_files(index, symbol, options) for index, symbol in enumerate(symbols)]
+
+
+def _from_files(index: int, symbol: str, options: Options) -> tuple[MarketData, Instrument]:
+    _, last = range_from(options)
+    bars = between(read_bars(Path(options["file"][index])), None, last)
+    first = range_from(options)[0]
+    if not len(bars) or (first is not None and int(bars.start_ms[-1]) < first):
+        raise EmptyRange(
+            f"{symbol}: {Path(options['file'][index]).name} has no bars from {options.get('from_') or 'its start'} to "
+            f"{options.get('to') or 'its end'}",
+            symbol=symbol,
+        )
+
+    def other(name: str) -> Path | None:
+        return Path(options[name][index]) if index < len(options[name]) else None
+
+    funding, minutes, quarters = other("funding"), other("file_1m"), other("file_15m")
+    data = prepare(
+        symbol,
+        bars,
+        bars_15m=None if quarters is None else between(read_bars(quarters), None, last),
+        bars_1m=None if minutes is None else read_bars(minutes),
+        **({} if funding is None else {"funding": read_funding(funding)}),
+    )
+    return data, _with_grain(instrument_from_bars(symbol, bars), options)
+
+
+def _stored(symbol: str, options: Options, config: StrategyConfig) -> tuple[MarketData, Instrument]:
+    from marketdata.selectors.instruments import instrument
+    from trading.selectors.replay_data import stored_market_data
+
+    first, last = range_from(options)
+    data = stored_market_data(symbol, config, from_ms=first, to_ms=last)
+    try:
+        known = instrument(symbol)
+    except AviGridError:
+        known = instrument_from_bars(symbol, data.bars_5m)
+    return data, _with_grain(known, options)
+
+
+def _with_grain(known: Instrument, options: Options) -> Instrument:
+    if options.get("tick"):
+        tick = _positive(options["tick"], "--tick")
+        known = replace(known, tick_size=tick, min_price=tick)
+    if options.get("qty_step"):
+        step = _positive(options["qty_step"], "--qty-step")
+        known = replace(known, qty_step=step, min_order_qty=step)
+    return known
+
+
+def _positive(text: str, name: str) -> Decimal:
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        value = Decimal(0)
+    if not value.is_finite() or value <= 0:
+        raise Rejected(f"{name} must be a number above 0, got {text}", code="bad_number")
+    return value
+
+
+def _moment(text: str | None, name: str) -> int | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise Rejected(f"{name} must be a date like 2026-01-31 or a time like 2026-01-31T12:00, got {text}") from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return round(moment.timestamp() * 1000)
