@@ -35,9 +35,9 @@ def topics_of(
 class BybitMarketFeed:
     """`events()` connects; `aclose()` (or leaving the iterator) disconnects. Not thread-safe: one event loop owns it.
 
-    States come per topic: "up" after each (re)subscription, "down" with the reason ("refused: ..." is final), "stale"
-    when a topic fell silent and was asked for again, "gap" when book updates or other events were lost; a book's next
-    event is then a snapshot.
+    States come per topic: "up" after each (re)subscription, "down" with the reason ("refused: ..." where the exchange
+    does not serve it), "stale" when a topic fell silent and was asked for again, "gap" when book updates or other
+    events were lost; a book's next event is then a snapshot.
     """
 
     def __init__(
@@ -68,12 +68,14 @@ class BybitMarketFeed:
 
     @property
     def topics(self) -> list[str]:
-        return [topic for connection in self._connections for topic in connection.topics]
+        return [topic for connection in self._connections for topic in connection.subscriptions.topics]
 
     @property
     def refused(self) -> dict[str, str]:
         """Topics the exchange does not serve, with its words."""
-        return {topic: text for connection in self._connections for topic, text in connection.refused.items()}
+        return {
+            topic: text for connection in self._connections for topic, text in connection.subscriptions.refused.items()
+        }
 
     def counters(self) -> dict[str, int]:
         """For metrics: connects, reconnects, malformed, resubscribed, gap_<reason>, dropped_<event>, fault_<kind>."""
@@ -91,14 +93,14 @@ class BybitMarketFeed:
 
     def add(self, topics: Iterable[str]) -> None:
         """Also while running. Topics of one symbol given together stay on one socket where they fit."""
-        known = set(self.topics)
+        known = {*self.topics, *self.refused}
         for group in _by_symbol(topic for topic in dict.fromkeys(topics) if topic not in known):
-            self._with_room(group).add(group)
+            self._with_room(group).subscriptions.add(group)
 
     def remove(self, topics: Iterable[str]) -> None:
         gone = set(topics)
         for connection in self._connections:
-            connection.remove(gone)
+            connection.subscriptions.remove(gone)
         for topic in gone:
             self._last_update_id.pop(topic, None)
             self._lost.discard(topic)
@@ -135,7 +137,7 @@ class BybitMarketFeed:
     def _with_room(self, group: Sequence[str]) -> StreamConnection[PublicEvent]:
         chars = sum(map(len, group))
         for connection in self._connections:
-            carried = connection.topics
+            carried = connection.subscriptions.topics
             if (
                 len(carried) + len(group) <= self._policy.max_topics
                 and sum(map(len, carried)) + chars <= self._policy.max_topic_chars
@@ -204,7 +206,7 @@ class BybitMarketFeed:
     def _ask_snapshot(self, topic: str) -> None:
         self._asked_s[topic] = self._tools.monotonic()
         for connection in self._connections:
-            connection.resubscribe(topic)
+            connection.subscriptions.renew(topic)
 
     def _resync_lost(self) -> None:
         lost, self._lost = self._lost, set()

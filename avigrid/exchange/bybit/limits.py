@@ -6,7 +6,7 @@ room for more urgent ones. A refused budget waits, up to the caller's patience; 
 
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import floor
 from threading import Lock
 from typing import Protocol
@@ -157,8 +157,8 @@ class Limiter:
             self._windows.fill(self._key(call), CALL_WINDOW_MS, min(limit, limit - left))
 
     def refused_by_venue(self, call: Call, *, seconds: float) -> None:
-        """10006: nothing of this group leaves before the venue's window moves on."""
-        self._windows.block(self._key(call) if call.per_second else "ip", seconds)
+        """10006: nothing of this group (of all public calls, for those) leaves before the venue's window moves on."""
+        self._windows.block(self._key(call) if call.per_second else "public", seconds)
 
     def block_address(self, *, seconds: float) -> None:
         """HTTP 403: the venue shut our IP address out; asking on would prolong it."""
@@ -169,7 +169,7 @@ class Limiter:
         ip_limit = max(1, floor(IP_LIMIT * share))
         address = Window("ip", ip_limit, IP_WINDOW_MS, 1, floor(ip_limit * _KEPT_RATIO[lane]))
         if not call.per_second:
-            return (address,)
+            return (address, replace(address, key="public"))
         limit = max(1, floor(self._venue_limits.get(call.name, call.per_second) * share))
         kept = min(floor(limit * _KEPT_RATIO[lane]), limit - 1) if call.writes else 0
         return (address, Window(self._key(call), limit, CALL_WINDOW_MS, min(cost, limit - kept), kept))

@@ -22,6 +22,8 @@ class StreamPolicy:
     silence_s: Mapping[str, float] = field(default_factory=lambda: _SILENCE_S)
     open_timeout_s: float = 10.0
     login_within_s: float = 10.0
+    answer_within_s: float = 15.0
+    refused_again_s: float = 300.0
     backoff_first_s: float = 0.5
     backoff_max_s: float = 30.0
     backoff_after_refusal_s: float = 5.0

@@ -33,6 +33,10 @@ class _Session(HTTP):
 
     clock: ExchangeClock
 
+    def __repr__(self) -> str:
+        """Without the secret, which pybit's would print into any traceback."""
+        return f"{type(self).__name__}({self.endpoint})"
+
     def _prepare_headers(
         self, payload: str, recv_window: int, content_type: str = "application/json"
     ) -> dict[str, str]:

@@ -108,11 +108,13 @@ class TestTrading:
         gateway.place(intent("av-out", close=True))
         assert gateway.positions() == []
         assert [position.size for position in gateway.position(SYMBOL)] == [0, 0]
-        fills = gateway.executions(start_ms=started_ms, end_ms=client.clock.now_ms() + 60_000)
+        start_ms, end_ms = started_ms - 60_000, client.clock.now_ms() + 60_000
+        found = gateway.executions(start_ms=start_ms, end_ms=end_ms)
+        fills = [fill for fill in found if fill.order_link_id in ("av-in", "av-out")]
         assert [(fill.order_link_id, fill.side) for fill in fills] == [("av-in", Side.BUY), ("av-out", Side.SELL)]
         assert gateway.executions_of(symbol=SYMBOL, order_link_id="av-out") == [fills[1]]
-        rows = gateway.ledger(start_ms=started_ms, end_ms=client.clock.now_ms() + 60_000)
-        trades = [row for row in rows if row.kind == "TRADE"]
+        rows = gateway.ledger(start_ms=start_ms, end_ms=end_ms)
+        trades = [row for row in rows if row.order_link_id in ("av-in", "av-out")]
         assert [row.trade_id for row in trades] == [fill.exec_id for fill in fills]
         assert sum(row.fee_usd for row in trades) == sum(fill.fee_usd for fill in fills)
         assert gateway.wallet().wallet_balance_usd == balance_usd + sum(row.change_usd for row in trades)

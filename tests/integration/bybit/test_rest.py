@@ -107,6 +107,12 @@ class TestSignatures:
         assert venue.asked == []
 
 
+def test_no_traceback_can_print_the_secret(venue: LocalRest) -> None:
+    client = Client(venue.url)
+    assert "SECRET" not in repr(client.rest._session())
+    assert "SECRET" not in repr(client.rest)
+
+
 class TestFailures:
     def test_silence_after_sending_leaves_a_write_unknown_and_a_read_retryable(self, venue: LocalRest) -> None:
         venue.answers[CREATE_PATH] = Answer()

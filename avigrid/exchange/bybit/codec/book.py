@@ -1,11 +1,17 @@
 """Order-book frames (topic orderbook.{depth}.{symbol}). The hottest decoder: numbers become floats in C."""
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 
 from avigrid.exchange.bybit.codec.fields import MalformedMessage
 from avigrid.kernel.market import BookUpdate
 
-Levels = tuple[tuple[float, float], ...]
+# The bounds keep NaN and infinity out, which text may spell, and cost nothing: they are checked in C.
+Price = Annotated[float, Meta(gt=0, lt=1e18)]
+Size = Annotated[float, Meta(ge=0, lt=1e18)]
+Levels = tuple[tuple[Price, Size], ...]
 
 
 class BookData(msgspec.Struct, gc=False):

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
-from math import nan
+from math import isfinite, nan
 
 import msgspec
 
@@ -76,9 +76,12 @@ def real(value: Number) -> float:
     if value is None or value == "":
         return nan
     try:
-        return float(value)
+        number = float(value)
     except ValueError as error:
         raise MalformedMessage(f"not a number: {value!r}", reason="number") from error
+    if not isfinite(number):
+        raise MalformedMessage(f"not a finite number: {value!r}", reason="number")
+    return number
 
 
 def whole(value: Number) -> int:

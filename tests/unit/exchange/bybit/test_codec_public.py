@@ -58,6 +58,12 @@ def test_a_book_delta() -> None:
     )
 
 
+@pytest.mark.parametrize("level", [["nan", "1"], ["inf", "1"], ["1", "nan"], ["1", "-1"], ["0", "1"], ["", "1"], ["1"]])
+def test_a_level_that_is_none_is_refused(level: list[str]) -> None:
+    with pytest.raises(MalformedMessage):
+        book_update(raw({**BOOK, "data": {**BOOK["data"], "b": [level]}}))  # type: ignore[dict-item]
+
+
 def test_book_without_matching_time_uses_the_time_of_sending() -> None:
     frame = {name: value for name, value in BOOK.items() if name != "cts"}
     assert book_update(raw(frame)).matched_ms == 1700000000020
@@ -209,6 +215,7 @@ class TestFaults:
             (b'{"topic":"orderbook.x.B","type":"delta","ts":1,"data":{"s":"B","b":[],"a":[],"u":1}}', "topic"),
             (raw({"topic": "kline.5.B", "data": [{**BAR, "close": None}]}), "kline"),
             (raw({"topic": "kline.5.B", "data": [{**BAR, "close": "ten"}]}), "number"),
+            (raw({"topic": "kline.5.B", "data": [{**BAR, "close": "NaN"}]}), "number"),
             (raw({"topic": "kline.x.B", "data": [{**BAR, "interval": "x"}]}), "kline"),
             (raw({"topic": "publicTrade.B", "data": [{"T": 1}]}), "publicTrade"),
             (raw({"topic": "tickers.B", "type": "snapshot", "ts": 1, "data": {}}), "tickers"),

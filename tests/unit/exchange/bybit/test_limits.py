@@ -117,6 +117,15 @@ def test_a_refusal_by_the_venue_pauses_only_its_group() -> None:
     assert budget.waited_s["create"] == pytest.approx(1.5)
 
 
+def test_a_refusal_of_market_data_does_not_hold_up_orders() -> None:
+    wall = Wall()
+    budget = limiter(wall)
+    budget.refused_by_venue(KLINE, seconds=2.0)
+    budget.acquire(CREATE, Lane.ENTRY, patience_s=0)
+    budget.acquire(KLINE, Lane.READ, patience_s=5)
+    assert wall.now_s == pytest.approx(2.0)
+
+
 def test_headers_teach_the_accounts_real_limit() -> None:
     wall = Wall()
     budget = limiter(wall)
