@@ -33,6 +33,7 @@ from trading.runtime.prices import MarketPrices
 from trading.runtime.protection import Protection
 from trading.runtime.reconciliation import Reconciler
 from trading.runtime.sending import Sender
+from trading.runtime.succession import bury_dead_holder
 from trading.runtime.surroundings import Surroundings
 from trading.runtime.venue import VenueAccess, account_of, open_venue
 from trading.selectors.exchange_time import process_name
@@ -127,6 +128,7 @@ class Execution:
     def open(self) -> bool:
         """Lease, venue, listeners. False where another process trades this account."""
         account = account_of(self.account_id)
+        bury_dead_holder(process_name(self.account_id), command="stream_account")
         lease = leases.acquire(process_name(self.account_id), ttl_s=LEASE_TTL_S, holder=self._holder)
         if lease is None:
             log.error("lease_held", account=self.account_id, holder=leases.holder_of(process_name(self.account_id)))

@@ -1,0 +1,71 @@
+"""What must be true after every round, each breach as a sentence."""
+
+from collections import Counter
+from decimal import Decimal
+from typing import Any
+
+from django.db.models import Count
+
+from trading.models import LIVE_STATUSES, OPEN_PLAN_STATUSES, Fill, Order, OrderEvent, Plan, Position
+from trading.runtime.venue_truth import compare
+
+
+def settled(account_id: int, state: dict[str, Any]) -> bool:
+    """Nothing is in flight and both sides agree; worth asking again until the patience ends."""
+    doubtful = Order.objects.filter(account=account_id, status__in=("unknown", "submitting", "intent"))
+    return not doubtful.exists() and not breaches(account_id, state)
+
+
+def breaches(account_id: int, state: dict[str, Any]) -> list[str]:
+    found = [
+        f"{row.subject}: venue {row.venue!r}, books {row.books!r}" for row in compare(account_id, state).differences
+    ]
+    found += _doubled(account_id)
+    found += _exits(account_id)
+    found += _unprotected(account_id)
+    return found
+
+
+def _doubled(account_id: int) -> list[str]:
+    ours = Fill.objects.filter(account=account_id, order__isnull=False)
+    per_order = Counter(order_id for order_id, _ in ours.values_list("order_id", "venue_order_id").distinct())
+    found = [f"order {order_id} filled under {count} venue ids" for order_id, count in per_order.items() if count > 1]
+    sends = OrderEvent.objects.filter(order__account=account_id, event="send", is_impossible=False)
+    unsent = OrderEvent.objects.filter(order__account=account_id, event="not_sent", is_impossible=False)
+    back = dict(unsent.values_list("order").annotate(count=Count("id")))
+    for order_id, count in sends.values_list("order").annotate(count=Count("id")):
+        if count > 1 + back.get(order_id, 0):
+            found.append(f"order {order_id} was sent {count} times, {back.get(order_id, 0)} of them provably in vain")
+    over = [row for row in Order.objects.filter(account=account_id) if row.filled_qty > row.quantity]
+    return found + [f"{row.order_link_id} is filled beyond its size" for row in over]
+
+
+def _exits(account_id: int) -> list[str]:
+    found = []
+    for position in Position.objects.filter(account=account_id):
+        exits = Order.objects.filter(
+            account=account_id,
+            symbol=position.symbol,
+            position_idx=position.position_idx,
+            reduce_only=True,
+            status__in=LIVE_STATUSES,
+        )
+        resting = sum((row.quantity - row.filled_qty for row in exits), Decimal(0))
+        if resting > abs(position.size):
+            found.append(f"{position.symbol}/{position.position_idx}: exits {resting} for {position.size}")
+    return found
+
+
+def _unprotected(account_id: int) -> list[str]:
+    plans = {
+        (plan.symbol, plan.position_idx): plan
+        for plan in Plan.objects.filter(account=account_id, status__in=OPEN_PLAN_STATUSES)
+    }
+    found = []
+    for position in Position.objects.filter(account=account_id).exclude(size=0):
+        plan = plans.get((position.symbol, position.position_idx))
+        if plan is None:
+            found.append(f"{position.symbol}/{position.position_idx}: {position.size} belongs to no plan")
+        elif plan.stop_confirmed is None:
+            found.append(f"{position.symbol}/{position.position_idx}: {position.size} has no confirmed stop")
+    return found
