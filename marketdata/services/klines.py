@@ -74,8 +74,7 @@ def klines_bulk_store(table: KlineTable, *, source: KlineSource, now_ms: int) ->
         differs, completes = _compare(rows.take(known), stored.take(at[known]))
         corrected = completed = 0
         if source == KlineSource.REST and differs.any():
-            before = stored.take(at[known][differs])
-            corrected = kline_corrections_apply(before, rows.take(known).take(differs), now_ms=now_ms)
+            corrected = kline_corrections_apply(rows.take(known).take(differs), now_ms=now_ms)
         if completes.any():
             completed = _complete_turnover(rows.take(known).take(completes))
     outcome = BulkOutcome(
