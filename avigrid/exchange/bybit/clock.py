@@ -7,6 +7,8 @@ from threading import Lock
 RECV_WINDOW_MS = 5000
 _MIN_BASE_S = 0.25
 _MEASURING_NOISE_S = 0.2
+_MAX_RATE_RATIO = 1000.0
+_GOOD_ROUND_TRIP_MS = 200.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +84,19 @@ class ExchangeClock:
         after_s = self._monotonic()
         middle_s = (before_s + after_s) / 2
         with self._lock:
-            self._estimate_rate(middle_s, exchange_ms)
-            self._anchor = _Anchor(middle_s, exchange_ms)
-            self._measured = True
+            round_trip_ms = (after_s - before_s) * 1000
+            if not self._measured or not self._is_vague(middle_s, exchange_ms, round_trip_ms):
+                self._estimate_rate(middle_s, exchange_ms)
+                self._anchor = _Anchor(middle_s, exchange_ms)
+                self._measured = True
             wall_at_middle_ms = self._wall_ms() - (after_s - middle_s) * 1000
-            self.last = Measurement(
-                offset_ms=exchange_ms - wall_at_middle_ms,
-                round_trip_ms=(after_s - before_s) * 1000,
-                rate_ratio=self._rate_ratio,
-            )
+            self.last = Measurement(exchange_ms - wall_at_middle_ms, round_trip_ms, self._rate_ratio)
             return self.last
+
+    def _is_vague(self, local_s: float, exchange_ms: float, round_trip_ms: float) -> bool:
+        """A slow answer that does not contradict what we know would only make it worse."""
+        error_ms = abs(self._extrapolated(local_s) - exchange_ms)
+        return round_trip_ms > _GOOD_ROUND_TRIP_MS and error_ms <= round_trip_ms / 2 * max(1.0, self._rate_ratio)
 
     def _extrapolated(self, local_s: float) -> float:
         return self._anchor.exchange_ms + (local_s - self._anchor.local_s) * 1000 * self._rate_ratio
@@ -101,5 +106,7 @@ class ExchangeClock:
         if not self._estimates_rate or not self._measured or elapsed_s < _MIN_BASE_S:
             return
         rate = (exchange_ms - self._anchor.exchange_ms) / (elapsed_s * 1000)
+        if not 0 <= rate <= _MAX_RATE_RATIO:
+            return  # its clock was set, not left to run
         is_noise = abs(rate - 1.0) < _MEASURING_NOISE_S / elapsed_s
-        self._rate_ratio = 1.0 if is_noise or rate < 0 else rate
+        self._rate_ratio = 1.0 if is_noise else rate

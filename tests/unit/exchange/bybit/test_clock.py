@@ -85,6 +85,38 @@ def test_jitter_does_not_become_a_rate() -> None:
     assert clock.signing_ms() == clock.now_ms()
 
 
+def test_a_clock_that_was_set_is_followed_but_not_taken_for_a_fast_one() -> None:
+    world = World(rate=30.0)
+    clock = world.clock(estimates_rate=True)
+    clock.measure()
+    world.mono_s += 1.0
+    clock.measure()
+    world.mono_s += 1.0
+    world.offset_ms += 86_400_000.0
+    assert clock.measure().rate_ratio == pytest.approx(30)
+    assert clock.now_ms() == world.exchange_ms()
+
+
+def test_a_slow_answer_does_not_spoil_a_good_measurement_unless_it_contradicts_it() -> None:
+    world = World(offset_ms=100.0)
+    clock = world.clock()
+    clock.measure()
+    world.latency_s = 1.0
+    fetch = world.fetch_ms
+
+    def late() -> int:
+        world.mono_s += 1.9  # all of the delay on the way there: the middle is a bad guess
+        world.latency_s = 0.05
+        return fetch()
+
+    clock._fetch_ms = late
+    assert clock.measure().round_trip_ms == pytest.approx(2000)
+    assert clock.now_ms() == pytest.approx(world.exchange_ms(), abs=1)
+    world.offset_ms = 50_000.0
+    clock.measure()
+    assert clock.now_ms() == pytest.approx(world.exchange_ms(), abs=1_000)
+
+
 def test_a_told_rate_is_not_estimated_again() -> None:
     world = World(rate=0.0)
     clock = world.clock(estimates_rate=True)
