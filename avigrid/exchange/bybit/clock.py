@@ -8,6 +8,7 @@ RECV_WINDOW_MS = 5000
 _MIN_BASE_S = 0.25
 _MEASURING_NOISE_S = 0.2
 _MAX_RATE_RATIO = 1000.0
+_FAST_LAG_MS = 2000.0
 _GOOD_ROUND_TRIP_MS = 200.0
 
 
@@ -65,8 +66,10 @@ class ExchangeClock:
             return int(self._extrapolated(self._monotonic()))
 
     def signing_ms(self) -> int:
-        """A little behind where the exchange runs fast: it refuses stamps from its future sooner than old ones."""
-        lag_ms = 20.0 * max(0.0, self._rate_ratio - 1.0)
+        """Behind where the exchange runs fast: a busy one falls back in its own time, and refuses stamps from its
+        future much sooner than old ones.
+        """
+        lag_ms = _FAST_LAG_MS * max(0.0, self._rate_ratio - 1.0)
         return int(self.now_ms() - lag_ms)
 
     def set_rate(self, rate_ratio: float) -> None:
