@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from avigrid.exchange.simulator.account import Account
 from avigrid.exchange.simulator.refusals import Refusal
 from avigrid.exchange.simulator.venue import Venue
 from tests.support.simulated_venue import Floor
@@ -16,6 +17,7 @@ D = Decimal
 Move = tuple[str, dict[str, Any]]
 TERMINAL = {"Filled", "Cancelled", "Deactivated", "Rejected"}
 MOVES_PER_FLOW = 120
+MOVES = ["create"] * 8 + ["cancel", "amend"] * 2 + ["trade", "quote"] * 3 + ["mark", "guard", "wait", "jump"]
 seeds = st.integers(0, 2**32)
 
 
@@ -53,9 +55,7 @@ def an_order(rng: Random) -> dict[str, Any]:
 
 
 def a_move(rng: Random) -> Move:
-    kind = rng.choice(
-        ["create"] * 8 + ["cancel"] * 2 + ["amend"] * 2 + ["trade"] * 3 + ["quote"] * 3 + ["mark", "guard", "wait"]
-    )
+    kind = rng.choice(MOVES)
     if kind == "create":
         return kind, an_order(rng)
     if kind == "cancel":
@@ -68,6 +68,8 @@ def a_move(rng: Random) -> Move:
         return kind, {"mid": near(rng, 20), "size": some(rng)}
     if kind == "mark":
         return kind, {"price": near(rng, 60)}
+    if kind == "jump":
+        return kind, {"ratio": D(rng.choice(["-0.01", "0.01", "-0.03", "0.03"]))}
     if kind == "guard":
         return kind, rng.choice([{"stopLoss": near(rng, 80)}, {"takeProfit": near(rng, 80)}, {"stopLoss": "0"}])
     return kind, {"minutes": rng.choice([1, 1, 7, 61, 700])}
@@ -78,13 +80,32 @@ def flow_of(seed: int) -> list[tuple[str, Move]]:
     return [(rng.choice(["main", "main", "other"]), a_move(rng)) for _ in range(MOVES_PER_FLOW)]
 
 
+def floor_of(seed: int) -> Floor:
+    """One-way, hedge, isolated, or so little money at so much leverage that accounts are liquidated."""
+    kind = seed % 4
+    config: dict[str, Any] = {"hedge": kind == 1, "isolated": kind == 2}
+    if kind == 3:
+        config |= {"balance_usdt": D(400), "leverage": D(50)}
+    floor = Floor(**config)
+    floor.venue.account("other")
+    return floor
+
+
+def both_accounts(venue: Venue) -> list[Account]:
+    return [venue.account("main"), venue.account("other")]
+
+
 def play(floor: Floor, account: str, move: Move) -> None:
     """Does one move; a refusal is an answer like any other."""
     kind, params = move
     venue = floor.venue
+    hedge = venue.config.hedge
     try:
         if kind == "create":
-            venue.create_order(floor.body(**params), account)
+            idx = 1 + (params["side"] == "Sell") * (params["qty"] != "0.1") if hedge else 0
+            if hedge and params.get("reduceOnly"):
+                idx = 3 - idx
+            venue.create_order(floor.body(**params, positionIdx=idx), account)
         elif kind in ("cancel", "amend"):
             opens = list(venue.account(account).opens(floor.symbol))
             if opens:
@@ -92,13 +113,15 @@ def play(floor: Floor, account: str, move: Move) -> None:
                 call = venue.cancel_order if kind == "cancel" else venue.amend_order
                 call(body | {name: value for name, value in params.items() if name != "pick"}, account)
         elif kind == "guard":
-            venue.trading_stop(floor.body(positionIdx=0, tpslMode="Full", **params), account)
+            venue.trading_stop(floor.body(positionIdx=int(hedge), tpslMode="Full", **params), account)
         elif kind == "trade":
             floor.trade(**params)
         elif kind == "quote":
             floor.quote(**params)
         elif kind == "mark":
             floor.mark(**params)
+        elif kind == "jump":
+            venue.price_jump(floor.symbol, params["ratio"])
         else:
             venue.advance(venue.now_ms + params["minutes"] * 60_000)
     except Refusal:
@@ -106,8 +129,7 @@ def play(floor: Floor, account: str, move: Move) -> None:
 
 
 def check_orders(venue: Venue, ended: dict[str, str]) -> None:
-    for name in ("main", "other"):
-        account = venue.account(name)
+    for account in both_accounts(venue):
         for order in account.history:
             assert 0 <= order.cum_qty <= order.qty
             if order.is_open:
@@ -129,51 +151,61 @@ def check_book(venue: Venue) -> None:
             assert aheads == sorted(aheads)
             assert aheads[-1] <= side.outside.get(price, 0)
             assert all(order.in_book and order.price == price for order in queue)
+    assert all(order.status == "Untriggered" for order in venue.core.markets["BTCUSDT"].untriggered)
 
 
 def check_reducing(venue: Venue) -> None:
-    for name in ("main", "other"):
-        account = venue.account(name)
-        size = account.position(venue.core.markets["BTCUSDT"], 0).size
-        resting = [o for o in account.opens("BTCUSDT").values() if o.in_book and o.closes_only]
-        assert all(order.side * size < 0 for order in resting)
-        assert sum(order.leaves for order in resting) <= abs(size)
+    for account in both_accounts(venue):
+        for position in account.positions.values():
+            resting = [
+                order
+                for order in account.opens("BTCUSDT").values()
+                if order.in_book and order.closes_only and order.position_idx == position.idx
+            ]
+            assert all(order.side * position.size < 0 for order in resting)
+            assert sum(order.leaves for order in resting) <= abs(position.size)
+            if position.idx:
+                assert position.size * (1 if position.idx == 1 else -1) >= 0
 
 
 def check_money(venue: Venue) -> None:
-    """Wallet and position follow from the executions alone; what one account pays another or the outside receives."""
-    for name in ("main", "other"):
-        account = venue.account(name)
-        position = account.position(venue.core.markets["BTCUSDT"], 0)
-        size = cash = D(0)
+    """Wallet and positions follow from the executions alone."""
+    for account in both_accounts(venue):
+        sizes = dict.fromkeys((0, 1, 2), D(0))
+        cash, balance = D(0), account.start_balance
         for item in account.executions:
-            if item.kind != "Funding":
-                size += item.side * item.qty
+            if item.order is not None:
+                sizes[item.order.position_idx] += item.side * item.qty
                 cash -= item.side * item.value
             cash -= item.fee
-        assert position.size * D("0.001") == size
-        entry = position.entry_value * position.direction
-        assert abs(account.balance - account.start_balance - cash - entry) < D("1e-10")
-        balance = account.start_balance
-        for item in account.executions:
             balance += item.pnl - item.fee
             assert item.balance == balance
         assert account.balance == balance
+        held = D(0)
+        for position in account.positions.values():
+            assert position.size * D("0.001") == sizes[position.idx]
+            held += position.entry_value * position.direction
+        assert abs(account.balance - account.start_balance - cash - held) < D("1e-9")
 
 
 def check_guards(venue: Venue) -> None:
-    for name in ("main", "other"):
-        account = venue.account(name)
-        position = account.position(venue.core.markets["BTCUSDT"], 0)
-        guards = [o for o in account.opens("BTCUSDT").values() if o.stop_order_type in ("TakeProfit", "StopLoss")]
-        assert {order.order_id for order in guards} == {order.order_id for order in position.guards.values()}
-        assert all(order.qty == abs(position.size) and order.side == -position.direction for order in guards)
+    for account in both_accounts(venue):
+        for position in account.positions.values():
+            guards = [
+                order
+                for order in account.opens("BTCUSDT").values()
+                if order.stop_order_type in ("TakeProfit", "StopLoss")
+                and order.status == "Untriggered"
+                and order.position_idx == position.idx
+            ]
+            assert {order.order_id for order in guards} == {order.order_id for order in position.guards.values()}
+            assert all(order.qty == abs(position.size) and order.side == -position.direction for order in guards)
+            assert (position.stop_loss is None) == ("StopLoss" not in position.guards)
 
 
 @given(seeds)
 def test_whatever_happens_books_orders_and_money_stay_consistent(seed: int) -> None:
-    floor = Floor()
-    floor.venue.account("other")
+    floor = floor_of(seed)
     ended: dict[str, str] = {}
     for account, move in flow_of(seed):
         play(floor, account, move)
@@ -186,7 +218,7 @@ def test_whatever_happens_books_orders_and_money_stay_consistent(seed: int) -> N
 
 @given(seeds)
 def test_the_private_stream_alone_tells_the_final_state(seed: int) -> None:
-    floor = Floor()
+    floor = floor_of(seed)
     for _, move in flow_of(seed):
         play(floor, "main", move)
     last: dict[str, dict[str, Any]] = {}
@@ -205,7 +237,7 @@ def test_the_private_stream_alone_tells_the_final_state(seed: int) -> None:
 
 @given(seeds)
 def test_bars_are_what_the_tape_makes_them(seed: int) -> None:
-    floor = Floor()
+    floor = floor_of(seed)
     for account, move in flow_of(seed):
         play(floor, account, move)
     trades = floor.venue.drain_trades()
@@ -229,7 +261,7 @@ def test_bars_are_what_the_tape_makes_them(seed: int) -> None:
 
 
 def transcript(seed: int) -> str:
-    floor = Floor()
+    floor = floor_of(seed)
     for account, move in flow_of(seed):
         play(floor, account, move)
     venue = floor.venue

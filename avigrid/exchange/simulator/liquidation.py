@@ -19,6 +19,7 @@ _MAX_STEPS = 50
 
 
 def check(core: Core, account: Account) -> None:
+    """Acts where maintenance margin has eaten the margin; otherwise nothing happens."""
     if account.isolated:
         for position in account.live_positions():
             if _is_isolated_due(account, position):
@@ -110,7 +111,7 @@ def _take_over(core: Core, account: Account, position: Position, whole: reckonin
     else:
         _, mine = reckoning.position_margin(account, position)
         share = mine / whole.position_mm if whole.position_mm else Decimal(1)
-        left = max(whole.margin_balance, Decimal(0)) * share
+        left = whole.margin_balance * share  # negative after a gap: then the price is better than the mark
         fee_ratio = account.fees.taker
         exact = (market.mark - direction * left / position.quantity) / (1 - direction * fee_ratio)
     ticks = max(1, market.ticks_up(exact) if direction > 0 else market.ticks_down(exact))

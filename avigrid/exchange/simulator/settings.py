@@ -126,8 +126,8 @@ def trading_stop(core: Core, account: Account, params: Params) -> None:
         stop_loss=read.number(params, "stopLoss"),
         tp_trigger_by=read.choice(params, "tpTriggerBy", checks.TRIGGERS, "LastPrice"),
         sl_trigger_by=read.choice(params, "slTriggerBy", checks.TRIGGERS, "LastPrice"),
-        tp_limit=read.number(params, "tpLimitPrice") or None,
-        sl_limit=read.number(params, "slLimitPrice") or None,
+        tp_limit=_limit_price(params, "tp"),
+        sl_limit=_limit_price(params, "sl"),
         mode=mode,
     )
     for price, name in ((terms.take_profit, "takeProfit"), (terms.stop_loss, "stopLoss")):
@@ -143,6 +143,16 @@ def trading_stop(core: Core, account: Account, params: Params) -> None:
     position.updated_ms = core.now_ms
     account.touch(market.symbol)
     conditional.run(core, market)
+
+
+def _limit_price(params: Params, leg: str) -> Decimal | None:
+    """Only a limit leg has one."""
+    if read.choice(params, f"{leg}OrderType", ("Market", "Limit"), "Market") == "Market":
+        return None
+    price = read.number(params, f"{leg}LimitPrice")
+    if not price:
+        raise missing(f"{leg}LimitPrice")
+    return price
 
 
 def _check_exits(position: Position, terms: ExitTerms) -> None:

@@ -107,9 +107,9 @@ class Venue(RestFace):
             market.set_reference(core.now_ms, event.mark_price.quantize(grain), event.index_price.quantize(grain))
         if not market.mark and market.last:
             market.set_reference(core.now_ms, market.last_price, market.last_price)
-        conditional.run(core, market)
         if isinstance(event, MarkTick):
             self._liquidate(market)
+        conditional.run(core, market)
         telling.flush(core)
 
     def advance(self, now_ms: int) -> None:
@@ -139,11 +139,13 @@ class Venue(RestFace):
             market.roll(now_ms)
 
     def _liquidate(self, market: Market) -> None:
+        before = self.core.counters["executions"]
         for account in self.core.accounts.values():
             if any(account.positions[key].size for key in account.positions if key[0] == market.symbol):
                 liquidation.check(self.core, account)
-        for touched in self.core.markets.values():
-            conditional.run(self.core, touched)
+        if self.core.counters["executions"] != before:
+            for touched in self.core.markets.values():
+                conditional.run(self.core, touched)
 
     def load_history(self, symbol: str, interval_min: int, bars: Iterable[HistoryBar]) -> None:
         """Bars before the start, oldest first, so that klines and 24 h figures have a past. Once, before any event."""
@@ -249,8 +251,8 @@ class Venue(RestFace):
         grain = Decimal(1).scaleb(-market.spec.price_scale)
         market.set_reference(core.now_ms, (market.mark * move).quantize(grain), (market.index * move).quantize(grain))
         core.counters["price_jumps"] += 1
-        conditional.run(core, market)
         self._liquidate(market)
+        conditional.run(core, market)
         telling.flush(core)
 
     def foreign_order(self, params: Params, account: str = MAIN) -> Row:
