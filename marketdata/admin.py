@@ -1,11 +1,11 @@
 """Market data in Django's admin: history is for reading; per symbol the operator chooses what is watched."""
 
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin, messages
 from django.core.paginator import Paginator
 from django.db import connection
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 from unfold.admin import ModelAdmin
@@ -25,25 +25,26 @@ from marketdata.models import (
 from marketdata.services.instrument_watch import Watch, instrument_watch_change
 
 
-class EstimatedPaginator(Paginator):  # type: ignore[type-arg]
+class EstimatedPaginator(Paginator):
     """Counting millions of bars takes seconds; the planner's estimate takes none. Filtered lists are counted."""
 
     @cached_property
     def count(self) -> int:
-        query = self.object_list.query  # type: ignore[union-attr]
-        if query.where:
+        rows = cast("QuerySet[Model]", self.object_list)
+        table = rows.model._meta.db_table
+        if rows.query.where:
             return super().count
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT coalesce(sum(c.reltuples), -1)::bigint FROM pg_class c WHERE c.oid = %s::regclass "
                 "OR c.oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = %s::regclass)",
-                [query.model._meta.db_table, query.model._meta.db_table],
+                [table, table],
             )
             estimate = int(cursor.fetchone()[0])
         return estimate if estimate > 10_000 else super().count
 
 
-class HistoryAdmin(ModelAdmin):  # type: ignore[misc]
+class HistoryAdmin(ModelAdmin):
     """Read-only, and never one that sorts or counts a big table to show a page."""
 
     show_full_result_count = False
@@ -61,7 +62,7 @@ class HistoryAdmin(ModelAdmin):  # type: ignore[misc]
 
 
 @admin.register(Instrument)
-class InstrumentAdmin(ModelAdmin):  # type: ignore[misc]
+class InstrumentAdmin(ModelAdmin):
     list_display = (
         "symbol",
         "status",

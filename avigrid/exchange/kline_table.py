@@ -1,6 +1,6 @@
 """Many bars of one symbol and interval as columns: how files, REST pages and the bulk writer hand bars around."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,11 +88,27 @@ def ordered_table(symbol: str, interval_min: int, start_ms: Millis, *columns: Fl
     keep = np.ones(len(start_ms), dtype=np.bool_)
     keep[:-1] = start_ms[1:] != start_ms[:-1]
     order = order[keep]
-    return KlineTable(
+    return columns_table(
         symbol,
         interval_min,
         start_ms[keep],
-        *(column[order] for column in columns),  # type: ignore[arg-type]
+        [column[order] for column in columns],
         was_descending=descending,
         duplicates=int(len(keep) - keep.sum()),
+    )
+
+
+def columns_table(
+    symbol: str,
+    interval_min: int,
+    start_ms: Millis,
+    columns: Iterable[Floats],
+    *,
+    was_descending: bool = False,
+    duplicates: int = 0,
+) -> KlineTable:
+    """`columns`: open, high, low, close, volume, turnover; ordered and of the length of `start_ms` already."""
+    open_, high, low, close, volume, turnover = columns
+    return KlineTable(
+        symbol, interval_min, start_ms, open_, high, low, close, volume, turnover, was_descending, duplicates
     )

@@ -6,8 +6,6 @@ from typing import Any
 from django.db import models
 from timescale.db.models.fields import TimescaleDateTimeField
 
-PRICE_DIGITS = {"max_digits": 38, "decimal_places": 18}
-
 
 def symbol_field(**options: Any) -> models.CharField:
     """Byte order ("C"): symbols are ASCII, and the index compares them about twice as fast."""
@@ -21,4 +19,4 @@ def chunked_time_field(interval: str) -> models.DateTimeField:
 
 def exact_field(**options: Any) -> models.DecimalField:
     """A price, quantity or ratio exactly as the venue printed it."""
-    return models.DecimalField(**PRICE_DIGITS, default=Decimal(0), **options)
+    return models.DecimalField(max_digits=38, decimal_places=18, default=Decimal(0), **options)

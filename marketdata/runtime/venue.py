@@ -19,8 +19,8 @@ class PublicVenue:
 
 def public_venue() -> PublicVenue:
     """Measures the exchange's clock; raises Retryable or OperatorNeeded where it cannot be reached."""
-    environment = settings.AVIGRID["MARKET_ENVIRONMENT"]
-    endpoints = endpoints_for(environment, simulated_url=settings.AVIGRID["SIMULATOR_URL"])
+    environment = str(settings.AVIGRID["MARKET_ENVIRONMENT"])
+    endpoints = endpoints_for(environment, simulated_url=str(settings.AVIGRID["SIMULATOR_URL"]))
     # Without a reachable Redis the client falls back to its own, more careful budgets.
     redis = Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1)
     client = connect(endpoints, redis_client=redis)

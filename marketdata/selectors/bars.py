@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from django.db import connection
 
-from avigrid.exchange.kline_table import KlineTable
+from avigrid.exchange.kline_table import KlineTable, columns_table
 from avigrid.kernel.market import Kline
 from marketdata.selectors.binary_copy import copy_out, from_pg_time
 from marketdata.selectors.times import to_datetime, to_ms
@@ -65,11 +65,11 @@ def _edge(which: str, symbol: str, interval_min: int) -> int | None:
 
 
 def _table(symbol: str, interval_min: int, records: npt.NDArray[Any]) -> KlineTable:
-    return KlineTable(
+    return columns_table(
         symbol,
         interval_min,
         from_pg_time(records["start"]),
-        *(records[name].astype(np.float64) for name in VALUES),
+        (records[name].astype(np.float64) for name in VALUES),
     )
 
 

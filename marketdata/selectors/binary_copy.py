@@ -57,7 +57,7 @@ def copy_in(table: str, records: npt.NDArray[Any]) -> None:
         cursor.copy(f"COPY {table} FROM STDIN (FORMAT BINARY)") as copy,
     ):
         copy.write(HEADER)
-        view = memoryview(records.view(np.uint8))  # type: ignore[arg-type]
+        view = memoryview(records.view(np.uint8))
         for at in range(0, len(view), 1 << 20):
             copy.write(view[at : at + (1 << 20)])
         copy.write(TRAILER)

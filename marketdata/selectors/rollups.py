@@ -1,6 +1,7 @@
 """Rolled-up bars, and whether they agree with the venue's own."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import connection
 
@@ -32,7 +33,7 @@ def rollup_differences(
     symbol: str, interval_min: int, start_ms: int, end_ms: int
 ) -> tuple[int, list[RollupDifference]]:
     """How many whole buckets were compared with the venue's own bars of that interval, and where they differ."""
-    params = [interval_min, symbol, to_datetime(start_ms), to_datetime(end_ms), interval_min // 5]
+    params: list[Any] = [interval_min, symbol, to_datetime(start_ms), to_datetime(end_ms), interval_min // 5]
     with connection.cursor() as cursor:
         cursor.execute(_COMPARE.format(relation=RELATIONS[interval_min]), params)
         rows = cursor.fetchall()

@@ -1,6 +1,7 @@
 """Store one confirmed bar together with what the order book said at that moment."""
 
 from enum import Enum
+from typing import Any
 
 from django.db import connection, transaction
 
@@ -68,7 +69,7 @@ def bar_store(
 
 
 def _insert(bar: Kline, features: BookFeatures | None, source: KlineSource) -> bool:
-    params: dict[str, object] = {
+    params: dict[str, Any] = {
         "symbol": bar.symbol,
         "interval": bar.interval_min,
         "start": to_datetime(bar.start_ms),

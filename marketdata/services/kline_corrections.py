@@ -1,5 +1,7 @@
 """REST says something else than a stored bar: apply it, and keep what the bar said before."""
 
+from typing import Any
+
 import structlog
 from django.db import connection
 
@@ -39,7 +41,7 @@ log = structlog.get_logger(__name__)
 
 def kline_corrections_apply(new: KlineTable, *, now_ms: int) -> int:
     """Inside the caller's transaction, for bars that are stored and differ; returns how many were corrected."""
-    params: dict[str, object] = {name: getattr(new, name).tolist() for name in VALUES}
+    params: dict[str, Any] = {name: getattr(new, name).tolist() for name in VALUES}
     params |= {
         "start": [to_datetime(ms) for ms in new.start_ms.tolist()],
         "symbol": new.symbol,

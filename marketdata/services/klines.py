@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from django.db import IntegrityError, connection, transaction
 
-from avigrid.exchange.kline_table import KlineTable, table_from_klines
+from avigrid.exchange.kline_table import KlineTable, columns_table, table_from_klines
 from avigrid.kernel.market import Kline
 from marketdata.models import KlineSource
 from marketdata.selectors.bars import FIELDS, VALUES
@@ -124,11 +124,11 @@ def _stored(rows: KlineTable) -> KlineTable:
         to_datetime(int(rows.start_ms[-1])),
     ]
     records = copy_out(_EXISTING, params, FIELDS)
-    return KlineTable(
+    return columns_table(
         rows.symbol,
         rows.interval_min,
         from_pg_time(records["start"]),
-        *(records[name].astype(np.float64) for name in VALUES),
+        (records[name].astype(np.float64) for name in VALUES),
     )
 
 

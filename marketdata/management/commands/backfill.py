@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
@@ -15,9 +15,9 @@ from avigrid.exchange.bybit.archives.errors import BadArchive
 from avigrid.kernel.errors import AviGridError
 from marketdata.management import arguments
 from marketdata.management.arguments import utc_text
-from marketdata.runtime.venue import PublicVenue, public_venue
 from marketdata.runtime.backfill import BackfillSummary, Pace, PartPlan, backfill, plan
 from marketdata.runtime.file_import import FileSummary, ImportOptions, dry_look, file_import
+from marketdata.runtime.venue import PublicVenue, public_venue
 from marketdata.selectors.instruments import whitelist
 from marketdata.selectors.times import to_ms
 from marketdata.services.funding import funding_refresh
@@ -79,9 +79,8 @@ class Command(BaseCommand):
         try:
             venue = public_venue()
             now_ms = venue.clock.now_ms()
-            known = instruments_refresh(
-                reader=venue.reader, wanted=wanted or settings.AVIGRID["SYMBOLS"], now_ms=now_ms
-            )
+            default = cast(Sequence[str], settings.AVIGRID["SYMBOLS"])
+            known = instruments_refresh(reader=venue.reader, wanted=wanted or default, now_ms=now_ms)
         except AviGridError as error:
             raise arguments.refuse(f"The exchange cannot be asked: {error.message}.") from error
         for symbol in known.missing:
