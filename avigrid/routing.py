@@ -1,5 +1,6 @@
 """Socket paths of every app."""
 
-from trading.routing import websocket_urlpatterns
+from accounts.routing import websocket_urlpatterns as live
+from trading.routing import websocket_urlpatterns as screens
 
-__all__ = ["websocket_urlpatterns"]
+websocket_urlpatterns = [*screens, *live]

@@ -31,6 +31,13 @@ IDEMPOTENCY_HEADER = OpenApiParameter(
     description="8 to 80 characters of your choice; a repeated request with the same key gets the first answer.",
 )
 
+OPTIONAL_IDEMPOTENCY_HEADER = OpenApiParameter(
+    "Idempotency-Key",
+    str,
+    OpenApiParameter.HEADER,
+    description="May be left out here: asking twice is harmless.",
+)
+
 
 def problems(*codes: int) -> dict[Any, Any]:
     """Problem answers for `extend_schema(responses=...)`; those every operation can give are always included."""

@@ -2,13 +2,12 @@
 
 from typing import ClassVar
 
-from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts.core.roles import Role
 from accounts.models import ApiKey, AuditEntry, TradingAccount, User
 
-ROLES = [role.value for role in Role]
+ROLES = [(role.value, role.name) for role in Role]
 
 
 class ProblemSerializer(serializers.Serializer[object]):
@@ -54,7 +53,7 @@ class RecoveryCodesSerializer(serializers.Serializer[object]):
 
 
 class UserSerializer(serializers.ModelSerializer[User]):
-    role = serializers.SerializerMethodField()
+    role = serializers.ChoiceField(choices=ROLES, read_only=True, allow_null=True)
     has_device = serializers.BooleanField(read_only=True)
 
     class Meta:
@@ -71,10 +70,6 @@ class UserSerializer(serializers.ModelSerializer[User]):
             "last_login",
         )
         read_only_fields = fields
-
-    @extend_schema_field({"type": ["string", "null"], "enum": [*ROLES, None]})
-    def get_role(self, user: User) -> str | None:
-        return user.role.value if user.role else None
 
 
 class UserCreateSerializer(serializers.Serializer[object]):

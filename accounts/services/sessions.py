@@ -8,6 +8,7 @@ from django.utils import timezone
 from accounts.core.context import current_origin
 from accounts.models import TokenFamily, User, UserSession
 from accounts.services.audit import audit
+from avigrid.common import push
 
 
 def session_note(*, user: User, session_key: str) -> UserSession:
@@ -52,3 +53,4 @@ def sign_out_everywhere(*, user: User, keep_session_key: str = "") -> None:
         TokenFamily.objects.filter(user=user, revoked_at__isnull=True).update(revoked_at=now)
         User.objects.filter(pk=user.pk).update(auth_epoch=F("auth_epoch") + 1)
         user.refresh_from_db(fields=["auth_epoch"])
+        push.event("access_ended", {"user_id": user.pk})

@@ -31,7 +31,7 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response 
     """Django REST Framework's hook. None (a plain 500) only for errors nobody foresaw."""
     from rest_framework.views import set_rollback  # that module reads the settings that name this one
 
-    response = _response(error)
+    response = problem_of(error)
     if response is not None:
         set_rollback()
         if isinstance(error, exceptions.APIException):
@@ -84,7 +84,7 @@ _TITLES = {
 }
 
 
-def _response(error: Exception) -> Response | None:
+def problem_of(error: Exception) -> Response | None:
     if isinstance(error, Http404):
         return problem(code="not_found", detail="There is no such object.", status_code=404)
     if isinstance(error, PermissionDenied):

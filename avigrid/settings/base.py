@@ -155,6 +155,11 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
+    "ENUM_NAME_OVERRIDES": {
+        "UserRoleEnum": "accounts.core.roles.Role",
+        "OrderRoleEnum": "avigrid.kernel.orders.OrderRole",
+        "TradingStateEnum": "risk.core.states.State",
+    },
 }
 
 # --- AviGrid -------------------------------------------------------------------

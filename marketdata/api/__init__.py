@@ -1,0 +1,1 @@
+"""The API of market data: instruments, bars, book features. Floats, because indicators are computed from them."""

@@ -1,0 +1,1 @@
+"""The API of risk: limits, trading state, kill switch."""

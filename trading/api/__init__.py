@@ -1,0 +1,1 @@
+"""The API of trading: signals, plans, positions, orders, fills, configuration, reconciliation."""
