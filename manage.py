@@ -1,11 +1,23 @@
 #!/usr/bin/env python
 """The command line. Where no database or Redis is named, the embedded ones serve for the length of the command."""
 
+import json
 import os
 import sys
+from pathlib import Path
 
 WITHOUT_SERVERS = {"help", "version", "--help", "-h", "--version", "makemessages", "compilemessages", "collectstatic",
                    "simulate_exchange", "run_scenario"}  # fmt: skip
+
+
+def join_running_demo() -> None:
+    """Commands given while a demo runs in this clone are about that demo."""
+    try:
+        card = json.loads((Path(__file__).parent / ".var" / "demo" / "desk.json").read_text())
+        os.kill(card["pid"], 0)
+    except (OSError, ValueError, KeyError):
+        return
+    os.environ.update(card["environment"])
 
 
 def main() -> int:
@@ -14,6 +26,8 @@ def main() -> int:
     if command in ("demo", "smoke"):
         os.environ["AVIGRID_DEMO"] = "true"
         os.environ["AVIGRID_REDIS_PREFIX"] = f"avigrid-{command}-{os.getpid()}"  # nothing of an earlier desk is met
+    elif not os.environ.get("DATABASE_URL"):
+        join_running_demo()
     offline = command in WITHOUT_SERVERS or "--help" in sys.argv or "-h" in sys.argv
     if not offline and os.environ["DJANGO_SETTINGS_MODULE"].endswith(".dev"):
         from avigrid.common import embedded

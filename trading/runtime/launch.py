@@ -5,6 +5,7 @@ books and venue start out equal. A lock file keeps two desks of one kind from sh
 """
 
 import fcntl
+import json
 import os
 import secrets
 import socket
@@ -129,6 +130,32 @@ class Desk:
             port = self.metrics_ports[name] = embedded.free_port()
             self.supervisor.start(name, argv, {**self.env, "AVIGRID_METRICS_PORT": str(port)})
 
+    def write_card(self, people: Sequence[dict[str, str]]) -> None:
+        """`desk.json`, for its owner only: where this desk is and who may enter; manage.py finds a demo by it."""
+        card = {
+            "pid": os.getpid(),
+            "url": self.url,
+            "simulator_url": self.simulator_url,
+            "people": list(people),
+            "environment": {
+                name: self.env[name]
+                for name in (
+                    "DATABASE_URL",
+                    "REDIS_URL",
+                    "AVIGRID_REDIS_PREFIX",
+                    "AVIGRID_SIMULATOR_URL",
+                    "AVIGRID_DEMO",
+                )
+            },
+        }
+        handle = os.open(self.card, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "w") as out:
+            json.dump(card, out, indent=2)
+
+    @property
+    def card(self) -> Path:
+        return self.folder / "desk.json"
+
     @property
     def url(self) -> str:
         return f"http://{HOST}:{self.port}/"
@@ -154,6 +181,7 @@ class Desk:
         self.say(f"{name} ended with code {code}; starting it again (log: {self.supervisor.log_folder / name}.log)")
 
     def stop(self) -> None:
+        self.card.unlink(missing_ok=True)
         self.supervisor.stop()
         connections.close_all()
         embedded.stop()

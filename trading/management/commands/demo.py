@@ -1,6 +1,7 @@
 """`manage.py demo`: a living desk on a simulated exchange. Ctrl-C ends it and leaves nothing running."""
 
 import argparse
+import re
 import select
 import signal
 import sys
@@ -31,11 +32,14 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         add_desk_arguments(parser)
+        parser.add_argument(
+            "--name", type=_name, default="demo", help="of this desk's folder and database (default demo)"
+        )
         parser.add_argument("--port", type=_port, default=8000, help="where the pages are served (default 8000)")
 
     def handle(self, *args: Any, **options: Any) -> None:
         started = time.monotonic()
-        desk = Desk(desk_options(options, kind="demo", port=options["port"]), say=self.stdout.write)
+        desk = Desk(desk_options(options, kind=options["name"], port=options["port"]), say=self.stdout.write)
         signal.signal(signal.SIGINT, _stop)
         signal.signal(signal.SIGTERM, _stop)
         try:
@@ -68,6 +72,12 @@ class Command(BaseCommand):
         self.stdout.write(f"Starting {len(data.symbols)} symbols' market data, execution, worker, beat and web …")
         desk.start_processes(account_id=data.account_id, symbols=data.symbols)
         desk.wait_ready()
+        desk.write_card(
+            [
+                {"role": p.role.value, "email": p.email, "password": p.password, "otpauth_uri": p.otpauth_uri}
+                for p in data.people
+            ]
+        )
         self._welcome(desk, data, time.monotonic() - started)
         while True:
             desk.supervisor.tend()
@@ -126,6 +136,12 @@ def desk_options(options: dict[str, Any], *, kind: str, port: int) -> DeskOption
 
 def _stop(number: int, frame: FrameType | None) -> None:
     raise Stop
+
+
+def _name(text: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,20}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a word of small letters, digits and _")
+    return text
 
 
 def _port(text: str) -> int:

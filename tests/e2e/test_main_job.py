@@ -1,0 +1,84 @@
+"""The main job as an operator does it, in a browser, on every real process."""
+
+import json
+import re
+import urllib.request
+from collections.abc import Callable
+
+import pytest
+
+from tests.e2e.conftest import ARTEFACTS, RunningDesk, Visit, eventually
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+def venue(desk: RunningDesk) -> dict:
+    with urllib.request.urlopen(f"{desk.simulator_url}/sim/state", timeout=10) as answer:
+        return json.load(answer)
+
+
+def held(desk: RunningDesk) -> dict[str, str]:
+    return {row["symbol"]: row["size"] for row in venue(desk)["positions"] if float(row["size"] or 0)}
+
+
+def test_place_watch_protect_close_and_halt(desk: RunningDesk, visit: Callable[..., Visit]) -> None:
+    trader = visit("trader")
+    page = trader.page
+    viewer = visit("viewer").page
+    ARTEFACTS.mkdir(parents=True, exist_ok=True)
+
+    place = page.locator("[data-placeable] [data-primary]").first
+    place.wait_for(timeout=120_000)
+    assert viewer.locator("[data-placeable]").count() > 0
+    assert viewer.locator("[data-placeable] [data-primary]").count() == 0, "a viewer must not be offered Place"
+
+    symbol = page.locator("[data-placeable] .symbol").first.inner_text()
+    place.click()
+    dialog = page.locator("dialog[open]")
+    dialog.wait_for()
+    assert symbol in dialog.inner_text()
+    dialog.locator("button.primary").click()
+
+    plan = page.locator(f"article.plan:has-text('{symbol}')")
+    plan.wait_for(timeout=15_000)
+    plan.locator("[data-protected=yes]").wait_for(timeout=15_000)
+    # the other page learned it over its socket, without a reload
+    viewer.locator(f"article.plan:has-text('{symbol}')").wait_for(timeout=5_000)
+    assert symbol in held(desk)
+    stops = {row["symbol"]: row["stopLoss"] for row in venue(desk)["positions"] if float(row["size"] or 0)}
+    assert float(stops[symbol]) > 0
+    page.screenshot(path=ARTEFACTS / "desk-with-plan.png", full_page=True)
+
+    page.on("dialog", lambda question: question.accept())
+    plan.get_by_role("button", name=re.compile("^Close")).click()
+    eventually(lambda: symbol not in held(desk), 30, "flat at the venue")
+    page.locator(f"article.plan:has-text('{symbol}')").wait_for(state="detached", timeout=15_000)
+
+    page.get_by_role("button", name="HALT").click()
+    page.locator("[data-desk-state=halted]").wait_for(timeout=10_000)
+    viewer.locator("[data-desk-state=halted]").wait_for(timeout=5_000)
+    assert trader.complaints == []
+
+
+def test_a_page_is_right_again_after_its_line_was_cut(desk: RunningDesk, visit: Callable[..., Visit]) -> None:
+    """Offline says so; back online shows today's truth without a reload."""
+    page = visit("viewer").page
+    page.context.set_offline(True)
+    page.evaluate(
+        "() => document.querySelectorAll('[ws-connect]')"
+        ".forEach(node => node['htmx-internal-data']?.webSocket?.socket?.close?.())"
+    )
+    page.locator("#offline-bar:visible").wait_for(timeout=40_000)
+    marker = page.locator("#fragment-signals h2")
+    marker.evaluate("node => { node.textContent = 'out of date' }")
+    page.context.set_offline(False)
+    page.locator("#offline-bar").wait_for(state="hidden", timeout=40_000)
+    eventually(lambda: marker.inner_text() == "Signals", 10, "fresh fragments after the reconnect")
+
+
+def test_nothing_but_the_login_page_without_a_login(desk: RunningDesk, browser: object) -> None:
+    page = browser.new_page()  # type: ignore[attr-defined]
+    for path in ("", "reconciliation/", "admin/"):
+        page.goto(desk.url + path)
+        assert "/accounts/login" in page.url, path
+    page.close()
