@@ -11,6 +11,7 @@ from django.db import connection, transaction
 
 from avigrid.common import push
 from risk.models import TradingStateChange
+from risk.services import metrics
 
 CHANNEL = "avigrid_execution"
 log = structlog.get_logger(__name__)
@@ -28,6 +29,7 @@ def state_changed(change: TradingStateChange) -> None:
     }
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, json.dumps(payload)])
+    metrics.STATE_CHANGES.labels(state=str(change.after), source=str(change.source)).inc()
     push.event("trading_state", {**payload, "source": str(change.source)})
     key = mirror_key(change.account_id, change.symbol)
     transaction.on_commit(lambda: _mirror(key, str(change.after)), robust=True)

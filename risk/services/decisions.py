@@ -16,6 +16,7 @@ from risk.core.verdict import Verdict, evaluate
 from risk.models import RiskDecision
 from risk.selectors.guards import guards_of
 from risk.selectors.limits import current_limits
+from risk.services import metrics
 from risk.services.account_lock import LockedAccount, account_lock
 
 if TYPE_CHECKING:
@@ -36,6 +37,10 @@ def decide(
     version, limits = current_limits(account_id)
     verdict = evaluate(request, _completed(account, request, snapshot, now_ms), limits, now_ms)
     took_ms = (perf_counter() - started) * 1000
+    metrics.DECISION_SECONDS.observe(took_ms / 1000)
+    metrics.DECISIONS.labels(kind=request.kind, ruling=verdict.ruling).inc()
+    for outcome in verdict.refusals:
+        metrics.REFUSALS.labels(code=outcome.code).inc()
     return RiskDecision.objects.create(
         account_id=account_id,
         kind=request.kind,

@@ -96,7 +96,10 @@ def peak_reset(*, account_id: int, reason: str, actor: "User | str", otp_used: b
 
 
 def loss_streak_note(*, account_id: int, stopped: bool, at: datetime) -> int:
-    """A plan is over: by its stop with a loss (`stopped`), which lengthens the streak, or otherwise, which ends it."""
+    """A plan is over: by its stop with a loss (`stopped`), which lengthens the streak, or otherwise, which ends it.
+
+    `at` in the time `decide` gets as `now_ms`: the exchange's. Call it once per plan; returns the streak.
+    """
     with transaction.atomic():
         account_lock(account_id=account_id)
         meter, _ = AccountMeter.objects.get_or_create(account_id=account_id)
@@ -108,7 +111,10 @@ def loss_streak_note(*, account_id: int, stopped: bool, at: datetime) -> int:
 
 
 def entry_note(*, account_id: int, symbol: str, direction: int, at: datetime) -> None:
-    """An entry happened (first fill of a plan): the anti-churn wait of this symbol and side counts from here."""
+    """An entry happened (first fill of a plan): the anti-churn wait of this symbol and side counts from here.
+
+    `at` in the time `decide` gets as `now_ms`: the exchange's.
+    """
     with transaction.atomic():
         account_lock(account_id=account_id)
         mark, created = EntryMark.objects.get_or_create(

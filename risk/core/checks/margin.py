@@ -18,7 +18,7 @@ def leverage(request: RiskRequest, snapshot: Snapshot, limits: RiskLimits, now_m
     limit = limits.max_leverage
     notional_usd = total_notional_usd(snapshot.open_plans) + request.notional_usd
     used = notional_usd / snapshot.equity_usd if snapshot.equity_usd > 0 else None
-    passed = request.leverage <= limit and ZERO < notional_usd <= limit * snapshot.equity_usd
+    passed = request.leverage <= limit and notional_usd <= limit * snapshot.equity_usd
     numbers: dict[str, Number] = {"setting": request.leverage, "account": used, "limit": limit}
     account = f"{shown(used)}x" if used is not None else "undefined without equity"
     sentence = f"Leverage: setting {shown(request.leverage)}x, account {account}, limit {shown(limit)}x."

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 from django.db import DatabaseError, transaction
+from prometheus_client import REGISTRY
 
 from accounts.models import TradingAccount, User
 from avigrid.kernel.errors import Rejected
@@ -49,6 +50,18 @@ def test_a_denial_is_stored_too_and_says_why(account: TradingAccount) -> None:
     assert stored.sentence == "A long plan on BTC is open already."
     assert list(decisions(account.pk, ruling="deny")) == [stored]
     assert list(decisions(account.pk, ruling="allow")) == []
+
+
+def test_decisions_and_refusals_are_counted(account: TradingAccount) -> None:
+    def counts() -> tuple[float, float]:
+        return (
+            REGISTRY.get_sample_value("avigrid_risk_decisions_total", {"kind": "open", "ruling": "deny"}) or 0,
+            REGISTRY.get_sample_value("avigrid_risk_refusals_total", {"code": "per_base"}) or 0,
+        )
+
+    denied, refused = counts()
+    _decide(account, snapshot=snapshot(open_plans=(plan(1, base="BTC"),)))
+    assert counts() == (denied + 1, refused + 1)
 
 
 def test_a_queued_signal_names_its_time(account: TradingAccount, now: datetime) -> None:

@@ -62,6 +62,8 @@ def test_one_long_and_one_short_per_base_but_never_two_the_same_way() -> None:
     assert not refused.passed
     assert refused.sentence == "A long plan on BTC is open already."
     assert not outcome_of("per_base", seen=snapshot(open_plans=(short, long))).passed
+    selling = opening(direction=-1, stop_price=Decimal(61_000))
+    assert outcome_of("per_base", selling, snapshot(open_plans=(short,))).sentence.startswith("A short plan")
 
 
 def test_a_limit_of_one_per_base_forbids_hedging() -> None:

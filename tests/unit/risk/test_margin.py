@@ -45,7 +45,9 @@ def test_margin_must_be_free(available: str, passes: bool) -> None:
 
 @pytest.mark.parametrize(("used", "passes"), [("4879", True), ("4880", True), ("4881", False)])
 def test_margin_in_use_stays_below_half_of_equity(used: str, passes: bool) -> None:
-    assert outcome_of("margin", seen=snapshot(initial_margin_usd=Decimal(used))).passed is passes
+    found = outcome_of("margin", seen=snapshot(initial_margin_usd=Decimal(used)))
+    assert found.passed is passes
+    assert found.numbers["used_usd"] == Decimal(used) + 120
 
 
 def test_margin_of_orders_the_venue_has_not_seen_is_reserved() -> None:
@@ -70,6 +72,14 @@ def test_liquidation_counts_what_others_may_lose_first() -> None:
     assert outcome_of("liquidation", seen=seen).numbers["liquidation_price"] == 58_000
     worse = snapshot(equity_usd=Decimal(33), open_plans=(plan(risk_usd=11),))
     assert not outcome_of("liquidation", seen=worse).passed
+
+
+def test_liquidation_counts_the_whole_position_of_the_symbol_and_side() -> None:
+    # (43 - 3) / 0.02 BTC = 2,000; the other side and other symbols do not add to it
+    held = (plan(1, base="BTC", quantity="0.01"), plan(2, base="BTC", direction=-1, quantity=9), plan(3, quantity=9))
+    found = outcome_of("liquidation", seen=snapshot(equity_usd=Decimal(43), open_plans=held))
+    assert found.numbers["liquidation_price"] == 58_000
+    assert found.passed
 
 
 def test_an_account_large_enough_is_never_liquidated_by_a_small_long() -> None:
