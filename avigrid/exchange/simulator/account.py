@@ -9,6 +9,7 @@ from avigrid.exchange.simulator.market import Market
 from avigrid.exchange.simulator.orders import Order
 from avigrid.exchange.simulator.positions import Position
 from avigrid.exchange.simulator.specs import Fees
+from avigrid.exchange.simulator.text import IdMaker
 
 ZERO = Decimal(0)
 
@@ -24,7 +25,7 @@ class Execution:
     number: int
     order: Order | None
     market: Market
-    exec_id: str
+    ids: IdMaker
     order_id: str
     side: int
     price: Decimal
@@ -43,6 +44,10 @@ class Execution:
     seq: int
     balance: Decimal
     size: Decimal
+
+    @property
+    def exec_id(self) -> str:
+        return self.ids.at(self.number)
 
 
 @dataclass(slots=True, eq=False)
@@ -99,6 +104,8 @@ class Account:
     """Every order ever, by creation."""
     closed_cache: deque[Order] = field(default_factory=lambda: deque(maxlen=500))
     executions: list[Execution] = field(default_factory=list)
+    executions_of: dict[str, list[Execution]] = field(default_factory=dict)
+    """By order id."""
     closed_pnl: dict[str, ClosedPnl] = field(default_factory=dict)
     outbox: list[PrivateEvent] = field(default_factory=list)
     order_margin: dict[str, tuple[Decimal, int]] = field(default_factory=dict)

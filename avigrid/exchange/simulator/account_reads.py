@@ -132,8 +132,7 @@ def execution_list(core: Core, account: Account, params: Params) -> Row:
     named = _by_id(account, params)
     found: list[Execution]
     if named is not None:
-        wanted = {order.order_id for order in named}
-        found = [item for item in reversed(account.executions) if item.order_id in wanted]
+        found = [item for order in named for item in reversed(account.executions_of.get(order.order_id, ()))]
     else:
         symbols = symbol_filter(core, params)
         span = listing.window(params, core.now_ms)

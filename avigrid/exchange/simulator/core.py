@@ -10,6 +10,8 @@ from avigrid.exchange.simulator.orders import Order
 from avigrid.exchange.simulator.specs import Fees
 from avigrid.exchange.simulator.text import IdMaker
 
+_ENDED = {name: f"orders_{name.lower()}" for name in ("Filled", "Cancelled", "Deactivated", "Rejected")}
+
 
 @dataclass(frozen=True, slots=True)
 class VenueConfig:
@@ -44,7 +46,8 @@ class Core:
         self.now_ms = start_ms
         self.start_ms = start_ms
         self.ids = IdMaker(seed)
-        self.trade_ids = IdMaker(seed + (1 << 64))
+        self.execution_ids = IdMaker(seed + (1 << 64))
+        self.trade_ids = IdMaker(seed + (2 << 64))
         self.markets: dict[str, Market] = {}
         self.accounts: dict[str, Account] = {}
         self.pending: dict[str, Pending] = {}
@@ -53,6 +56,7 @@ class Core:
         self.liquidations: list[dict[str, object]] = []
         self._orders = 0
         self._executions = 0
+        self._prints = 0
 
     def account(self, name: str) -> Account:
         found = self.accounts.get(name)
@@ -87,9 +91,9 @@ class Core:
         self.pending[order.account.name].orders[order.order_id] = order
 
     def print_trade(self, market: Market, price: int, qty: int, side: int) -> None:
-        item = market.print(self.trade_ids.uuid(), self.now_ms, price, qty, side)
+        self._prints += 1
+        item = market.print(self._prints, self.now_ms, price, qty, side)
         self.trades.append((market, item))
-        self.counters["prints"] += 1
 
     def close(self, order: Order, status: str, cancel_type: str = "UNKNOWN", reason: str = "EC_NoError") -> None:
         """The order reaches its one terminal state and leaves every list of open things."""
@@ -106,8 +110,8 @@ class Core:
         order.reject_reason = reason
         order.leaves = 0
         account = order.account
-        account.opens(market.symbol).pop(order.order_id, None)
+        account.open_orders[market.symbol].pop(order.order_id, None)
         account.closed_cache.append(order)
         account.touch(market.symbol)
-        self.counters[f"orders_{status.lower()}"] += 1
+        self.counters[_ENDED[status]] += 1
         self.tell(order)

@@ -18,11 +18,11 @@ _PREMIUM_WINDOW_MS = 30_000
 _RECENT = 1000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Print:
-    """One trade on the public tape; `side` is the taker's."""
+    """One trade on the public tape, never changed; `side` is the taker's."""
 
-    trade_id: str
+    number: int
     time_ms: int
     price: int
     qty: int
@@ -135,7 +135,7 @@ class Market:
         self.seq += 1
         return self.seq
 
-    def print(self, trade_id: str, now_ms: int, price: int, qty: int, side: int) -> Print:
+    def print(self, number: int, now_ms: int, price: int, qty: int, side: int) -> Print:
         last = self.last
         if price > last:
             self._direction = "PlusTick"
@@ -152,7 +152,7 @@ class Market:
             self.high_since_check = price
         elif price < self.low_since_check:
             self.low_since_check = price
-        item = Print(trade_id, now_ms, price, qty, side, self.seq, self._direction)
+        item = Print(number, now_ms, price, qty, side, self.seq, self._direction)
         self.prints.append(item)
         self.bars.print(now_ms, price, qty)
         return item

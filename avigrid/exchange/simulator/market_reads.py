@@ -190,7 +190,7 @@ def tickers(core: Core, params: Params) -> Row:
     return {"category": category, "list": items}
 
 
-def trade_item(market: Market, item: Print) -> Row:
+def trade_item(core: Core, market: Market, item: Print) -> Row:
     """As the publicTrade topic prints it."""
     return {
         "T": item.time_ms,
@@ -199,7 +199,7 @@ def trade_item(market: Market, item: Print) -> Row:
         "v": market.feed_qty(item.qty),
         "p": market.feed_price(item.price),
         "L": item.tick_direction,
-        "i": item.trade_id,
+        "i": core.trade_ids.at(item.number),
         "BT": False,
         "RPI": False,
         "seq": item.seq,
@@ -212,7 +212,7 @@ def recent_trade(core: Core, params: Params) -> Row:
     newest = list(market.prints)[::-1][:limit]
     items: list[Row] = [
         {
-            "execId": item.trade_id,
+            "execId": core.trade_ids.at(item.number),
             "symbol": market.symbol,
             "price": market.feed_price(item.price),
             "size": market.feed_qty(item.qty),

@@ -34,7 +34,7 @@ def book_fill(core: Core, order: Order, price: int, steps: int, is_maker: bool, 
         number=core.next_execution_number(),
         order=order,
         market=market,
-        exec_id=core.ids.uuid(),
+        ids=core.execution_ids,
         order_id=order.order_id,
         side=order.side,
         price=exact,
@@ -63,7 +63,7 @@ def book_fill(core: Core, order: Order, price: int, steps: int, is_maker: bool, 
     else:
         order.status = "PartiallyFilled"
         core.tell(order)
-    account.touch(market.symbol)
+        account.touch(market.symbol)
     account.is_wallet_dirty = True
     if position.guards or market.untriggered:
         if before * position.size < 0 or not position.size:
@@ -77,6 +77,7 @@ def book_fill(core: Core, order: Order, price: int, steps: int, is_maker: bool, 
 
 def record(core: Core, account: Account, execution: Execution) -> None:
     account.executions.append(execution)
+    account.executions_of.setdefault(execution.order_id, []).append(execution)
     core.pending[account.name].executions.append(execution)
 
 
@@ -114,7 +115,7 @@ def book_funding(core: Core, account: Account, position: Position, rate: Decimal
         number=core.next_execution_number(),
         order=None,
         market=market,
-        exec_id=core.ids.uuid(),
+        ids=core.execution_ids,
         order_id=core.ids.uuid(),
         side=position.direction,
         price=market.mark,

@@ -36,11 +36,18 @@ class IdMaker:
     """UUID-shaped ids from a seed: the n-th id of a seed is always the same."""
 
     def __init__(self, seed: int) -> None:
-        self._state = int.from_bytes(blake2b(str(seed).encode(), digest_size=16).digest(), "big")
+        self._base = int.from_bytes(blake2b(str(seed).encode(), digest_size=16).digest(), "big")
+        self._count = 0
 
     def uuid(self) -> str:
+        """The next one."""
+        self._count += 1
+        return self.at(self._count)
+
+    def at(self, number: int) -> str:
+        """The id of that number; lets a record keep a number and be named only when somebody reads it."""
         # A Weyl sequence through an invertible mix: no repeats in 2**128 steps, and far cheaper than a hash.
-        self._state = mixed = (self._state + _WEYL) & _MASK
+        mixed = (self._base + number * _WEYL) & _MASK
         mixed = ((mixed ^ mixed >> 67) * _MIX) & _MASK
         raw = f"{mixed ^ mixed >> 59:032x}"
         return f"{raw[:8]}-{raw[8:12]}-4{raw[13:16]}-a{raw[17:20]}-{raw[20:]}"

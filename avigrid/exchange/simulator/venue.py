@@ -164,7 +164,7 @@ class Venue(RestFace):
     def drain_trades(self) -> list[Row]:
         """WS publicTrade items {T,s,S,v,p,L,i,BT,RPI,seq} since the last call, oldest first."""
         trades, self.core.trades = self.core.trades, []
-        return [market_reads.trade_item(market, item) for market, item in trades]
+        return [market_reads.trade_item(self.core, market, item) for market, item in trades]
 
     def drain_rollovers(self) -> list[Rollover]:
         """Bars that closed since the last call, every symbol and interval."""
