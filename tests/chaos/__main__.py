@@ -35,6 +35,7 @@ class Chaos:
         self.servers = Servers()
         os.environ.setdefault("DJANGO_SETTINGS_MODULE", "avigrid.settings.dev")
         os.environ["AVIGRID_DEMO"] = "true"
+        os.environ.setdefault("AVIGRID_LOG_LEVEL", "ERROR")
         import django
 
         django.setup()
@@ -128,7 +129,7 @@ class Chaos:
             self.faults[fault] += 1
         if victim == "fault_point":
             victim = self._arm_fault_point()
-        self._trade(self.rng.uniform(0.5, 2.0))
+        self._trade(self.rng.uniform(1.0, 3.0))
         self._kill(victim)
         self._trade(self.rng.uniform(0.5, 1.5))
         self._revive(victim)
@@ -189,7 +190,7 @@ class Chaos:
         while time.monotonic() < end:
             self.trader.act()
             self.desk.supervisor.tend()
-            time.sleep(0.05)
+            time.sleep(0.15)
 
     def _is_ready(self) -> bool:
         from avigrid.common import heartbeats

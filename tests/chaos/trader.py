@@ -43,7 +43,7 @@ class Trader:
 
     def act(self) -> str:
         """One thing an operator or the market does; trouble with the database or the venue is part of the game."""
-        action = self.rng.choices(("place", "close", "break_even", "jump", "small_jump"), weights=(6, 2, 1, 1, 4), k=1)[
+        action = self.rng.choices(("place", "close", "break_even", "jump", "small_jump"), weights=(8, 1, 1, 1, 5), k=1)[
             0
         ]
         try:

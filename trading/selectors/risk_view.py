@@ -140,7 +140,8 @@ def _open_plan(plan: Plan, entries: list[Order], position: Position | None, mark
     filled = abs(position.size) if position else ZERO
     average = position.entry_value_usd / filled if position and filled else None
     mark = marks[plan.symbol].mark if plan.symbol in marks else (average or spec.entry)
-    lines = [OrderLine(order.quantity - order.filled_qty, order.price) for order in entries]
+    # At the planned price, as the plan's own loss is stated; the limit a little beyond it is the slippage allowed for.
+    lines = [OrderLine(order.quantity - order.filled_qty, order.reference_price or order.price) for order in entries]
     risk = open_risk_usd(
         direction=plan.direction,
         stop_price=stop,

@@ -28,6 +28,7 @@ def alert_raise(
     )
     if not is_new:
         return None
-    log.warning("alert", alert=kind, severity=severity, sentence=sentence, **details)
+    tell = log.info if severity == "info" else log.warning
+    tell("alert", alert=kind, severity=severity, sentence=sentence, **details)
     push.event("alert", {"id": event.pk, "kind": kind, "severity": severity, "sentence": sentence})
     return event
