@@ -11,7 +11,7 @@ from decimal import Decimal
 from avigrid.kernel.errors import Bug
 from avigrid.kernel.money import ZERO, Rounding, decimal_from_float, to_multiple
 from avigrid.kernel.orders import OrderRole, OrderStatus
-from trading.avi5.actions import CancelOrder, CloseReason, PlanStatus
+from trading.avi5.actions import CancelOrder, CloseReason, PlaceOrder, PlanStatus
 from trading.avi5.config import BreakEvenMode, StrategyConfig
 from trading.avi5.decide import Decision
 from trading.avi5.entries import has_future_entries
@@ -149,8 +149,8 @@ class PlanRun:
                 arrived[order.ref] = order.changed(status)
         self._update(arrived)
         if judged:
-            # Between open and close nothing is known but what filled: no price, no trend.
-            self._step(MarketView(now_ms=self._track.start_ms[k], price=None))
+            # Between open and close nothing is known but what filled: no price, no trend, nothing new is offered.
+            self._step(MarketView(now_ms=self._track.start_ms[k], price=None, entries_allowed=False))
             self._closed_ms = self._track.start_ms[k]
         return judged
 
@@ -277,10 +277,14 @@ class PlanRun:
         """Cancels are acknowledged at once, since nothing trades in between; only they make it worth asking again."""
         for _ in range(20):
             actions = next_actions(self._plan, (), view, self._config)
-            self._plan = record(self._plan, actions)
             cancelled = {action.ref for action in actions if isinstance(action, CancelOrder)}
             if not cancelled:
+                self._plan = record(self._plan, actions)
                 return
+            # The cancels are through before a close is sent, so one close can take all that they free.
+            self._plan = record(
+                self._plan, [a for a in actions if not (isinstance(a, PlaceOrder) and a.role is OrderRole.CLOSE)]
+            )
             self._update({o.ref: o.changed(OrderStatus.CANCELLED) for o in self._plan.orders if o.ref in cancelled})
         raise Bug("a plan does not come to rest", plan=self._number)
 
