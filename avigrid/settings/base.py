@@ -194,3 +194,13 @@ UNFOLD = {
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
 }
+
+# --- notifications -------------------------------------------------------------
+# a channel without its address is off; the webhook's secret signs each message (HMAC-SHA256)
+NOTIFICATIONS = {
+    "WEBHOOK_URL": env.text("AVIGRID_WEBHOOK_URL", ""),
+    "WEBHOOK_SECRET": env.text("AVIGRID_WEBHOOK_SECRET", ""),
+    "TELEGRAM_TOKEN": env.text("AVIGRID_TELEGRAM_TOKEN", ""),
+    "TELEGRAM_CHAT": env.text("AVIGRID_TELEGRAM_CHAT", ""),
+    "TELEGRAM_URL": env.text("AVIGRID_TELEGRAM_URL", "https://api.telegram.org"),
+}

@@ -1,5 +1,6 @@
 """The tables of the trading app; each module says what its rows mean."""
 
+from trading.models.delivery import Delivery
 from trading.models.fills import EquitySnapshot, Fill, LedgerEntry, LedgerKind, Position, SlippageRecord
 from trading.models.orders import LIVE_STATUSES, TERMINAL_STATUSES, Order, OrderEvent
 from trading.models.outbox import OutboxEvent
@@ -13,6 +14,7 @@ __all__ = [
     "OPEN_PLAN_STATUSES",
     "TERMINAL_STATUSES",
     "Decision",
+    "Delivery",
     "EquitySnapshot",
     "Fill",
     "LedgerEntry",

@@ -1,0 +1,20 @@
+"""How far each outbox event has come on each channel."""
+
+from django.db import models
+
+
+class Delivery(models.Model):
+    """Unique per event and channel: one that arrived is not sent again."""
+
+    event = models.ForeignKey("trading.OutboxEvent", on_delete=models.CASCADE, related_name="deliveries")
+    channel = models.CharField(max_length=20)
+    attempts = models.PositiveIntegerField(default=0)
+    delivered_at = models.DateTimeField(null=True, blank=True)
+    last_error = models.CharField(max_length=200, blank=True, default="")
+
+    class Meta:
+        verbose_name_plural = "deliveries"
+        constraints = [models.UniqueConstraint(fields=["event", "channel"], name="delivery_once_per_channel")]
+
+    def __str__(self) -> str:
+        return f"{self.event_id} to {self.channel}"
