@@ -1,9 +1,10 @@
 """Typed readers of the environment. A missing or malformed value stops the process with one sentence."""
 
 import os
-from urllib.parse import parse_qs, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
+
+from avigrid.common.database_url import database_entry
 
 
 def text(name: str, default: str | None = None) -> str:
@@ -50,18 +51,8 @@ def words(name: str, default: str = "") -> list[str]:
 
 
 def database(name: str = "DATABASE_URL") -> dict[str, object]:
-    """Django's DATABASES entry from `postgresql://user:password@host:port/name?host=/socket/dir&sslmode=...`."""
-    url = urlsplit(text(name))
-    if url.scheme not in ("postgres", "postgresql", "timescale"):
-        raise ImproperlyConfigured(f"{name} must start with postgresql:// or timescale://, got {url.scheme!r}.")
-    options = {key: values[-1] for key, values in parse_qs(url.query).items()}
-    engine = "timescale.db.backends.postgresql" if url.scheme == "timescale" else "django.db.backends.postgresql"
-    return {
-        "ENGINE": engine,
-        "NAME": url.path.lstrip("/"),
-        "USER": unquote(url.username or ""),
-        "PASSWORD": unquote(url.password or ""),
-        "HOST": options.pop("host", None) or url.hostname or "",
-        "PORT": str(url.port or ""),
-        "OPTIONS": options,
-    }
+    """Django's DATABASES entry of a URL in the environment."""
+    try:
+        return database_entry(text(name))
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} {error}.") from error

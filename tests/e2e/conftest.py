@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from django_otp.oath import totp
 
@@ -35,6 +36,7 @@ ARTEFACTS = ROOT / ".var" / "artefacts"
 class RunningDesk:
     url: str
     simulator_url: str
+    pid: int
     people: dict[str, dict[str, str]]
     environment: dict[str, str]
 
@@ -46,6 +48,14 @@ class RunningDesk:
         secret = parse_qs(urlsplit(self.people[role]["otpauth_uri"]).query)["secret"][0]
         key = base64.b32decode(secret + "=" * (-len(secret) % 8))
         return f"{totp(key):06d}"
+
+    def kill(self, word: str) -> None:
+        """SIGKILL the process of this desk whose command line holds `word`; the supervisor starts it again."""
+        for child in psutil.Process(self.pid).children(recursive=True):
+            if any(word in part for part in child.cmdline()):
+                child.kill()
+                return
+        raise AssertionError(f"no process of the desk has {word!r} in its command line")
 
     def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -98,6 +108,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDesk]:
         yield RunningDesk(
             content["url"],
             content["simulator_url"],
+            content["pid"],
             {person["role"]: person for person in content["people"]},
             content["environment"],
         )

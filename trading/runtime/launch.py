@@ -23,9 +23,9 @@ from django.core.management import call_command
 from django.db import connections
 
 from avigrid.common import embedded
+from avigrid.common.database_url import database_entry
 from avigrid.common.supervisor import Child, Supervisor
 from avigrid.kernel.errors import AviGridError
-from avigrid.settings import env as environment
 
 MANAGE = [sys.executable, str(embedded.ROOT / "manage.py")]
 HOST = "127.0.0.1"
@@ -84,7 +84,7 @@ class Desk:
             "PYTHONUNBUFFERED": "1",
         }
         os.environ["DATABASE_URL"] = database_url
-        entry = {**connections["default"].settings_dict, **environment.database()}
+        entry = {**connections["default"].settings_dict, **database_entry(database_url)}
         connections["default"].close()
         connections["default"].settings_dict.update(entry)
         call_command("migrate", verbosity=0)
