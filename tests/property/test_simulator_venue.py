@@ -194,7 +194,7 @@ def check_guards(venue: Venue) -> None:
             guards = [
                 order
                 for order in account.opens("BTCUSDT").values()
-                if order.stop_order_type in ("TakeProfit", "StopLoss")
+                if order.stop_order_type in ("TakeProfit", "StopLoss", "TrailingStop")
                 and order.status == "Untriggered"
                 and order.position_idx == position.idx
             ]

@@ -27,13 +27,14 @@ def check_price(market: Market, price: Decimal, name: str = "price") -> Decimal:
     return price
 
 
-def check_quantity(market: Market, qty: Decimal, is_market: bool) -> Decimal:
+def check_quantity(market: Market, qty: Decimal, is_market: bool, *, is_capped: bool = True) -> Decimal:
+    """`is_capped` False: reduce-only, which Bybit splits where it is larger than the largest order."""
     spec = market.spec
     if qty <= 0 or qty % market.step:
         raise Refusal(10001, "Qty invalid")
     if qty < spec.min_qty:
         raise Refusal(10001, "The number of contracts exceeds minimum limit allowed")
-    if qty > (spec.max_market_qty if is_market else spec.max_limit_qty):
+    if is_capped and qty > (spec.max_market_qty if is_market else spec.max_limit_qty):
         raise Refusal(10001, "The number of contracts exceeds maximum limit allowed: too large")
     return qty
 

@@ -16,6 +16,7 @@ FINE = Decimal("0.00000001")
 """Grain of mark, index and premium series."""
 _PREMIUM_WINDOW_MS = 30_000
 _RECENT = 1000
+_KEPT_ROWS = 20_000
 
 
 @dataclass(slots=True, eq=False)
@@ -52,6 +53,9 @@ class Market:
         self.mark_bars, self.index_bars, self.premium_bars = Bars(), Bars(), Bars()
         self.open_interest = 0
         self.interest_rows: list[tuple[int, int]] = []
+        self.ratio_rows: list[tuple[int, Decimal]] = []
+        """(end of five minutes, buyers' share of what takers traded in them)."""
+        self._bought = 0
         self.untriggered: list[Order] = []
         self.low_since_check = self.high_since_check = 0
         """Extremes of last price since triggers were looked at; 0 = nothing printed."""
@@ -152,6 +156,8 @@ class Market:
             self.high_since_check = price
         elif price < self.low_since_check:
             self.low_since_check = price
+        if side == BUY:
+            self._bought += qty
         item = Print(number, now_ms, price, qty, side, self.seq, self._direction)
         self.prints.append(item)
         self.bars.print(now_ms, price, qty)
@@ -187,6 +193,10 @@ class Market:
     def _closed(self, interval: str, bar: Bar, following: int) -> None:
         self.rollovers.append((interval, bar))
         if interval == "5":
+            share = Decimal(self._bought) / bar[5] if bar[5] else Decimal("0.5")
+            self._bought = 0
             self.interest_rows.append((following, self.open_interest))
-            if len(self.interest_rows) > 20_000:
-                del self.interest_rows[:5_000]
+            self.ratio_rows.append((following, share))
+            for rows in (self.interest_rows, self.ratio_rows):
+                if len(rows) > _KEPT_ROWS:
+                    del rows[: _KEPT_ROWS // 4]

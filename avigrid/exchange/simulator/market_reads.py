@@ -8,12 +8,11 @@ from avigrid.exchange.simulator.klines import DAY_MS, INTERVALS, Bar, Bars, bar_
 from avigrid.exchange.simulator.market import FINE, Market, Print
 from avigrid.exchange.simulator.orders import SIDE_TEXT
 from avigrid.exchange.simulator.params import Params
-from avigrid.exchange.simulator.refusals import Refusal, bad_parameter, unknown_symbol
+from avigrid.exchange.simulator.refusals import bad_parameter, unknown_symbol
 from avigrid.exchange.simulator.rows import Row
 from avigrid.exchange.simulator.text import eight, plain
 
-_INTEREST_MS = {"5min": 300_000, "15min": 900_000, "30min": 1_800_000, "1h": 3_600_000, "4h": 14_400_000, "1d": DAY_MS}
-_PERIODS = tuple(_INTEREST_MS)
+_PERIODS_MS = {"5min": 300_000, "15min": 900_000, "30min": 1_800_000, "1h": 3_600_000, "4h": 14_400_000, "1d": DAY_MS}
 
 
 def market_of(core: Core, params: Params, default: str = "") -> Market:
@@ -248,22 +247,30 @@ def funding_history(core: Core, params: Params) -> Row:
     }
 
 
-def open_interest(core: Core, params: Params) -> Row:
-    market = market_of(core, params)
-    length = _INTEREST_MS.get(read.required(params, "intervalTime"))
+def _at_multiples[T](
+    params: Params, name: str, rows: list[tuple[int, T]], most: int
+) -> tuple[list[tuple[int, T]], str]:
+    """Rows at multiples of the period named by `name`, newest first, and the cursor to the next."""
+    length = _PERIODS_MS.get(read.required(params, name))
     if length is None:
-        raise bad_parameter("intervalTime invalid")
-    limit = read.limit(params, 1, 200, 50)
+        raise bad_parameter(f"{name} invalid")
+    limit = read.limit(params, 1, most, 50)
     start, end = read.integer(params, "startTime"), read.integer(params, "endTime")
     cursor = read.text(params, "cursor")
-    if cursor.isdigit():
+    if cursor.isdecimal() and len(cursor) < 15:
         end = int(cursor) - 1
     chosen = [
         row
-        for row in reversed(market.interest_rows)
+        for row in reversed(rows)
         if row[0] % length == 0 and (start is None or row[0] >= start) and (end is None or row[0] <= end)
     ]
     shown = chosen[:limit]
+    return shown, str(shown[-1][0]) if len(chosen) > limit else ""
+
+
+def open_interest(core: Core, params: Params) -> Row:
+    market = market_of(core, params)
+    shown, following = _at_multiples(params, "intervalTime", market.interest_rows, 200)
     items = [
         {
             "openInterest": plain(steps * market.step),
@@ -272,12 +279,15 @@ def open_interest(core: Core, params: Params) -> Row:
         }
         for ms, steps in shown
     ]
-    following = str(shown[-1][0]) if len(chosen) > limit else ""
     return {"symbol": market.symbol, "category": "linear", "list": items, "nextPageCursor": following}
 
 
 def account_ratio(core: Core, params: Params) -> Row:
-    market_of(core, params)
-    if read.required(params, "period") not in _PERIODS:
-        raise Refusal(10001, "params error: period invalid")
-    return {"list": [], "nextPageCursor": ""}
+    """Of takers, not of accounts: the venue does not know the others."""
+    market = market_of(core, params)
+    shown, following = _at_multiples(params, "period", market.ratio_rows, 500)
+    items = [
+        {"symbol": market.symbol, "buyRatio": f"{share:.4f}", "sellRatio": f"{1 - share:.4f}", "timestamp": str(ms)}
+        for ms, share in shown
+    ]
+    return {"list": items, "nextPageCursor": following}

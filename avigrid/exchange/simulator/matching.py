@@ -15,7 +15,7 @@ def submit(core: Core, order: Order) -> None:
     book = market.book
     market.next_seq()
     against = book.against(order.side)
-    if order.tif == "PostOnly" and against.head(order.price) is not None:
+    if order.tif in ("PostOnly", "RPI") and against.head(order.price) is not None:
         core.close(order, "Cancelled", "UNKNOWN", "EC_PostOnlyWillTakeLiquidity")
         return
     if order.tif == "FOK" and against.reachable(order.price, order.leaves) < order.leaves:

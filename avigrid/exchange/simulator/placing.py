@@ -86,7 +86,7 @@ def build(core: Core, account: Account, params: Params) -> Order:
         order_type=order_type,
         price=0,
         qty=0,
-        tif="PostOnly" if tif == "RPI" else tif,
+        tif=tif,
         position_idx=idx,
         reduce_only=reduce_only,
         close_on_trigger=close_on_trigger,
@@ -205,17 +205,16 @@ def _size_and_price(core: Core, order: Order, params: Params) -> None:
         qty = min(closable * market.step, most)
     price = read.number(params, "price")
     if not is_market:
+        price = _best_price(order, params) or price
         if price is None:
             raise bad_parameter("price is required")
         checks.check_price(market, price)
     if order.closes_only and order.trigger_price is None:
         _check_reducing(order, closable)
         if qty > closable * market.step:
-            checks.check_quantity(market, min(qty, closable * market.step), is_market)
-            if qty % market.step:
-                raise Refusal(10001, "Qty invalid")
+            checks.check_quantity(market, qty, is_market, is_capped=False)
             qty = closable * market.step
-    checks.check_quantity(market, qty, is_market)
+    checks.check_quantity(market, qty, is_market, is_capped=not order.reduce_only)
     order.qty = order.leaves = market.steps(qty)
     if is_market:
         order.price = 0 if order.trigger_price is not None else _market_limit(core, order, params)
@@ -226,6 +225,21 @@ def _size_and_price(core: Core, order: Order, params: Params) -> None:
             order.price = checks.banded(core, market, order.side, order.price)
     if not order.closes_only:
         checks.check_notional(market, qty, order.price * market.tick if not is_market else market.last_price)
+
+
+def _best_price(order: Order, params: Params) -> Decimal | None:
+    """bboSideType: the price of one of the first five levels, of our side (Queue) or the other (Counterparty)."""
+    which = read.choice(params, "bboSideType", ("Queue", "Counterparty"))
+    if not which:
+        return None
+    level = read.integer(params, "bboLevel")
+    if level is None or not 1 <= level <= 5:
+        raise bad_parameter("bboLevel invalid")
+    book = order.market.book
+    levels = (book.side(order.side) if which == "Queue" else book.against(order.side)).levels(level)
+    if len(levels) < level:
+        raise Refusal(110118, "no market price")
+    return levels[-1][0] * order.market.tick
 
 
 def _check_reducing(order: Order, closable: int) -> None:
