@@ -1,10 +1,12 @@
 """Lost acknowledgements, invisible orders, dropped and repeated messages: the books end where the venue is."""
 
 import pytest
+from django.utils import timezone
 
 from tests.support.trading_desk import TradingDesk
 from trading.models import Fill, Order, OrderEvent, OutboxEvent, Plan, Position, ReconciliationFinding
 from trading.selectors.risk_view import marks_of, open_plans_of
+from trading.services.plan_commands import plan_cancel_entries
 
 
 def _resting(desk: TradingDesk) -> set[str]:
@@ -181,7 +183,45 @@ def test_19_clock_skewed_by_two_seconds_is_corrected(desk: TradingDesk) -> None:
     desk.assert_books_equal_venue()
 
 
-def test_18_rate_limit_storm_and_the_circuit(desk: TradingDesk) -> None:
+def test_18_cancels_get_through_a_storm_of_10006(desk: TradingDesk) -> None:
+    """Every create is refused with 10006 while entries wait; cancelling goes on at its own pace."""
+    desk.start()
+    plan = desk.opened(symbol="SOLUSDT", profile="grid", rungs=12)
+    desk.until(lambda: plan.orders.filter(role="entry", status="open").count() == 11, timeout_s=20)
+    desk.fault("rate_limit", params={"reset_ms": 500}, match={"path": "/v5/order/create"}, for_s=60)
+    desk.placed(symbol="BTCUSDT", profile="grid", rungs=5)
+    asked_at = timezone.now()
+    plan_cancel_entries(plan_id=plan.pk, user="test")
+    desk.until(
+        lambda: not plan.orders.filter(role="entry", status__in=("open", "partially_filled")).exists(), what="cancelled"
+    )
+    delays = sorted(
+        (row.closed_at - asked_at).total_seconds() for row in plan.orders.filter(role="entry", status="cancelled")
+    )
+    assert len(delays) == 11
+    assert delays[int(len(delays) * 0.95)] < 1.0
+    assert desk.struck("rate_limit") >= 1
+    desk.clear_faults()
+    desk.settle()
+    desk.assert_books_equal_venue()
+
+
+@pytest.mark.slow
+def test_17_half_open_private_socket_is_noticed_within_thirty_seconds(desk: TradingDesk) -> None:
+    execution = desk.start()
+    desk.fault("half_open", count=1, match={"path": "/v5/private"})
+    states = []
+
+    def noticed() -> bool:
+        states.append(execution.stream)
+        return "down" in states and execution.stream == "up"
+
+    desk.until(noticed, timeout_s=30, what="noticed and recovered")
+    desk.opened(symbol="SOLUSDT")
+    desk.assert_books_equal_venue()
+
+
+def test_18_identical_rejections_open_the_circuit(desk: TradingDesk) -> None:
     desk.start()
     desk.fault("ret_code", params={"code": 110007}, match={"path": "/v5/order/create"}, for_s=60)
     for _ in range(3):

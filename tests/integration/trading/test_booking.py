@@ -1,0 +1,163 @@
+"""Executions into rows: once, in any order, with every consequence."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import permutations
+
+import pytest
+from django.db import IntegrityError, transaction
+
+from accounts.models import TradingAccount
+from avigrid.kernel.orders import Execution, Side
+from trading.models import Fill, LedgerEntry, Order, Plan, Position
+from trading.services.booking import execution_book, position_idx_of
+
+pytestmark = pytest.mark.django_db
+D = Decimal
+NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
+START_MS = 1_767_614_400_000
+
+
+@pytest.fixture
+def account() -> TradingAccount:
+    return TradingAccount.objects.create(label="booking", environment="simulated", hedge_mode=True)
+
+
+@pytest.fixture
+def order(account: TradingAccount) -> Order:
+    plan = Plan.objects.create(
+        account=account,
+        symbol="BTCUSDT",
+        direction=1,
+        position_idx=1,
+        profile="swing",
+        spec={},
+        r_usd=D(20),
+        created_at=NOW,
+        opened_at=NOW,
+    )
+    return Order.objects.create(
+        order_link_id="av-1-e0-0-0",
+        plan=plan,
+        account=account,
+        role="entry",
+        symbol="BTCUSDT",
+        side="Buy",
+        order_type="Limit",
+        time_in_force="IOC",
+        quantity=D(3),
+        price=D(101),
+        reference_price=D(100),
+        position_idx=1,
+        status="open",
+        created_at=NOW,
+        submitted_at=NOW,
+    )
+
+
+def execution(exec_id: str, side: Side, price: str, qty: str, ms: int, **changes: object) -> Execution:
+    row = Execution(
+        exec_id=exec_id,
+        order_id="v1" if side is Side.BUY else "stop",
+        order_link_id="av-1-e0-0-0" if side is Side.BUY else "",
+        symbol="BTCUSDT",
+        side=side,
+        price=D(price),
+        quantity=D(qty),
+        fee_usd=D(price) * D(qty) * D("0.00055"),
+        is_maker=False,
+        time_ms=START_MS + ms,
+        closed_size=D(0) if side is Side.BUY else D(qty),
+    )
+    return replace(row, **changes)  # type: ignore[arg-type]
+
+
+STORY = (
+    execution("a", Side.BUY, "100", "1", 1),
+    execution("b", Side.BUY, "103", "2", 2),
+    execution("c", Side.SELL, "110", "2", 3),
+    execution("d", Side.SELL, "90", "1", 4),
+)
+
+
+def _book(account: TradingAccount, row: Execution) -> object:
+    return execution_book(account_id=account.pk, execution=row, hedge_mode=True, received_at=NOW, now=NOW)
+
+
+@pytest.mark.parametrize("sequence", list(permutations(range(4))))
+def test_any_order_of_arrival_ends_in_the_same_books(account: TradingAccount, order: Order, sequence: tuple) -> None:  # type: ignore[type-arg]
+    for index in sequence:
+        assert _book(account, STORY[index]) is not None
+        assert _book(account, STORY[index]) is None
+    position = Position.objects.get()
+    assert (position.size, position.entry_value_usd, position.fill_count) == (0, 0, 4)
+    assert position.realised_pnl_usd == D(4)  # sold for 310, bought for 306
+    realised = {row.exec_id: row.realised_pnl_usd for row in Fill.objects.all()}
+    assert realised == {"a": 0, "b": 0, "c": D(16), "d": D(-12)}
+    trades = {row.reference: row.change_usd for row in LedgerEntry.objects.filter(kind="trade")}
+    assert trades == {"c": D(16), "d": D(-12)}
+    fees = sum(row.change_usd for row in LedgerEntry.objects.filter(kind="fee"))
+    assert fees == -D("616") * D("0.00055")
+    order.refresh_from_db()
+    assert (order.status, order.filled_qty, order.avg_price) == ("filled", D(3), D(102))
+    plan = order.plan
+    plan.refresh_from_db()
+    assert (plan.realised_pnl_usd, plan.fees_usd) == (D(4), D("0.3388"))
+
+
+def test_a_cancelled_orders_late_fill_is_booked(account: TradingAccount, order: Order) -> None:
+    order.status, order.closed_at, order.is_reserved = "cancelled", NOW, False
+    order.save()
+    _book(account, STORY[0])
+    order.refresh_from_db()
+    assert (order.status, order.filled_qty) == ("cancelled", D(1))
+    assert Position.objects.get().size == D(1)
+
+
+def test_funding_is_money_and_no_fill(account: TradingAccount, order: Order) -> None:
+    _book(account, STORY[0])
+    paid = execution("f1", Side.BUY, "100", "1", 9, kind="Funding", fee_usd=D("0.01"), order_link_id="", order_id="")
+    assert _book(account, paid) is not None
+    assert _book(account, paid) is None
+    assert Fill.objects.count() == 1
+    assert LedgerEntry.objects.get(kind="funding").change_usd == D("-0.01")
+    assert Plan.objects.get().funding_usd == D("-0.01")
+
+
+def test_slippage_is_measured_against_the_planned_price(account: TradingAccount, order: Order) -> None:
+    _book(account, STORY[1])
+    fill = Fill.objects.get()
+    assert fill.slippage.slippage_bps == D(300)
+    assert fill.slippage.is_entry
+
+
+@pytest.mark.parametrize(
+    ("side", "closed", "idx"), [(Side.BUY, 0, 1), (Side.SELL, 0, 2), (Side.SELL, 1, 1), (Side.BUY, 1, 2)]
+)
+def test_the_position_of_an_execution_in_hedge_mode(side: Side, closed: int, idx: int) -> None:
+    row = execution("z", side, "1", "1", 0, closed_size=D(closed))
+    assert position_idx_of(row, hedge_mode=True) == idx
+    assert position_idx_of(row, hedge_mode=False) == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"status": "filled"},  # terminal without a closing time
+        {"status": "sleeping"},
+        {"is_reserved": False},  # live, yet not counted
+        {"quantity": D(0)},
+        {"status": "intent"},  # was sent
+    ],
+)
+def test_the_database_refuses_impossible_orders(order: Order, change: dict[str, object]) -> None:
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Order.objects.filter(pk=order.pk).update(**change)
+
+
+def test_the_database_keeps_one_open_plan_per_position(order: Order) -> None:
+    plan = order.plan
+    plan.pk = None
+    with pytest.raises(IntegrityError), transaction.atomic():
+        plan.save(force_insert=True)
