@@ -1,6 +1,7 @@
 """Answers about instruments: filters, risk tiers, price band."""
 
 from decimal import Decimal
+from urllib.parse import quote, unquote
 
 from avigrid.exchange.simulator import params as read
 from avigrid.exchange.simulator.core import Core
@@ -74,12 +75,11 @@ def instruments_info(core: Core, params: Params) -> Row:
         if (not symbol or spec.symbol == symbol) and (not base or spec.base_coin == base) and spec.status == status
     ]
     start = 0
-    cursor = read.text(params, "cursor")
+    cursor = unquote(unquote(read.text(params, "cursor")))
     if cursor:
         start = sum(spec.symbol <= cursor.rpartition("=")[2] for spec in found)
     shown = found[start : start + limit]
-    following = f"after={shown[-1].symbol}" if shown and start + limit < len(found) else ""
-    following = following.replace("=", "%3D")
+    following = quote(f"after={shown[-1].symbol}", safe="") if shown and start + limit < len(found) else ""
     return {"category": category, "list": [instrument_row(spec) for spec in shown], "nextPageCursor": following}
 
 
@@ -89,7 +89,7 @@ def risk_limit(core: Core, params: Params) -> Row:
     if symbol and symbol not in core.markets:
         raise unknown_symbol()
     names = [symbol] if symbol else sorted(core.markets)
-    start = int(cursor) if cursor.isdigit() else 0
+    start = int(cursor) if cursor.isdecimal() and len(cursor) < 8 else 0
     shown = names[start : start + 15] if category == "linear" else []
     items: list[Row] = []
     for name in shown:
