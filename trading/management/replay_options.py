@@ -9,6 +9,8 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
+
 from avigrid.kernel.errors import AviGridError, Rejected
 from avigrid.kernel.instrument import Instrument
 from trading.avi5.config import InvalidConfig, StrategyConfig, parse_setting
@@ -40,6 +42,12 @@ def add_config_options(parser: ArgumentParser) -> None:
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="one number; repeat")
     parser.add_argument("--r-usd", default="100", metavar="USD", help="what one R is worth (100)")
     parser.add_argument("--equity", default="10000", metavar="USD", help="start equity (10000)")
+
+
+def refuse_where_off() -> None:
+    """Research can be switched off where it would take capacity from trading."""
+    if not settings.AVIGRID["RESEARCH"]:
+        raise Rejected("research is switched off on this installation (AVIGRID_RESEARCH)", code="research_off")
 
 
 def config_from(options: Options) -> StrategyConfig:

@@ -18,6 +18,7 @@ from trading.management.replay_options import (
     config_from,
     load,
     range_from,
+    refuse_where_off,
     settings_from,
 )
 
@@ -45,6 +46,7 @@ class Command(BaseCommand):
             raise CommandError(f"{error.message} ({error.code})") from error
 
     def _run(self, options: dict[str, Any]) -> None:
+        refuse_where_off()
         config, settings = config_from(options), settings_from(options)
         first, _ = range_from(options)
         loaded = load(options, config)
