@@ -8,19 +8,22 @@ from avigrid.kernel.market import BookFeatures, BookUpdate, Kline, PublicTrade
 from marketdata.models import KlineSource
 from marketdata.runtime.options import PipelineOptions
 from marketdata.runtime.recovery import Recovery
-from marketdata.selectors.bars import range_table
+from marketdata.selectors.bars import newest_start_ms, range_table
 from marketdata.selectors.book_features import book_features
+from marketdata.selectors.coverage import Range
 from marketdata.selectors.public_trades import newest_trade_ms
 from marketdata.selectors.times import floor_to
 from marketdata.services import metrics
 from marketdata.services.bar_store import BarOutcome, bar_store
-from marketdata.services.gaps import gap_fill, gaps_record
+from marketdata.services.gaps import gap_fill, gaps_record, gaps_settle
 from marketdata.services.klines import BulkOutcome, klines_store
 from marketdata.services.order_book_log import order_book_log_store
 from marketdata.services.public_trades import public_trades_store
 
 TAPE = 0
 """The interval_min under which holes of the trade tape are recorded."""
+_LATE_REASONS = ("late_bar", "late_companion")
+_REACH_MS = 7 * 86_400_000
 _LATE_UNTIL_MS = 30_000
 """A bar the venue does not give this long after its end will not come: a hole."""
 
@@ -50,6 +53,9 @@ class DatabaseStorage:
         fetched = 0
         late = False
         for interval_min, start_ms in since_ms.items():
+            has_history = True
+            if reason == "start":
+                start_ms, has_history = self._start_of(symbol, interval_min, start_ms, now_ms)
             outcome = gap_fill(
                 reader=self._reader,
                 symbol=symbol,
@@ -58,13 +64,15 @@ class DatabaseStorage:
                 end_ms=now_ms,
                 now_ms=now_ms,
                 reason=reason,
-                record=reason != "start",
+                record=has_history and reason not in _LATE_REASONS,
                 store=store,
             )
             end_ms = floor_to(now_ms, interval_min)
             if outcome.remaining and outcome.remaining[-1][1] == end_ms and now_ms - end_ms < _LATE_UNTIL_MS:
                 late = True
                 end_ms = outcome.remaining[-1][0]
+            if reason in _LATE_REASONS:
+                self._record_late(symbol, interval_min, outcome.missing, end_ms, now_ms)
             until[interval_min] = end_ms
             fetched += len(outcome.bars)
             metrics.CATCH_UP_BARS.labels(interval=interval_min).inc(len(outcome.bars))
@@ -74,6 +82,30 @@ class DatabaseStorage:
         sampled = book_features(symbol, first_ms, until[interval_min], interval_min=interval_min)
         decisions = tuple((bar, sampled.get(bar.start_ms)) for bar in stored.klines())
         return Recovery(until, fetched, late, decisions[-self._options.max_recovered_decisions :])
+
+    def _record_late(self, symbol: str, interval_min: int, missing: Sequence[Range], end_ms: int, now_ms: int) -> None:
+        """A bar that is seconds late is no gap before the venue has answered for it."""
+        ranges = [(start_ms, min(until_ms, end_ms)) for start_ms, until_ms in missing if start_ms < end_ms]
+        if ranges:
+            gaps_record(
+                symbol=symbol, interval_min=interval_min, ranges=ranges, now_ms=now_ms, reason="not confirmed in time"
+            )
+            gaps_settle(symbol=symbol, interval_min=interval_min, now_ms=now_ms)
+
+    def _start_of(self, symbol: str, interval_min: int, start_ms: int, now_ms: int) -> tuple[int, bool]:
+        """Where a starting worker looks from, and whether what is missing is a gap: nobody may have been here for days.
+
+        What is older than a week is only recorded, for `backfill` to fill.
+        """
+        newest_ms = newest_start_ms(symbol, interval_min)
+        if newest_ms is None:
+            return start_ms, False
+        end_ms = newest_ms + interval_min * 60_000
+        reach_ms = floor_to(now_ms - _REACH_MS, interval_min)
+        if end_ms < reach_ms:
+            hole = [(end_ms, reach_ms)]
+            gaps_record(symbol=symbol, interval_min=interval_min, ranges=hole, now_ms=now_ms, reason="nobody was here")
+        return max(min(start_ms, end_ms), reach_ms), True
 
     def recover_tape(self, symbol: str, *, now_ms: int) -> None:
         """What the venue still gives; where that does not reach back to our newest trade, the hole is recorded."""

@@ -98,6 +98,13 @@ def windows(missing: Sequence[Range], interval_min: int, page_bars: int = PAGE_B
 
 
 def gaps_record(*, symbol: str, interval_min: int, ranges: Sequence[Range], now_ms: int, reason: str) -> None:
+    """What an open gap covers already is not recorded again."""
+    known = [
+        (to_ms(start), to_ms(end))
+        for start, end in DataGap.objects.filter(
+            symbol=symbol, interval_min=interval_min, filled_at__isnull=True
+        ).values_list("start", "end")
+    ]
     DataGap.objects.bulk_create(
         [
             DataGap(
@@ -109,6 +116,7 @@ def gaps_record(*, symbol: str, interval_min: int, ranges: Sequence[Range], now_
                 reason=reason[:200],
             )
             for start_ms, end_ms in ranges
+            if not any(start <= start_ms and end_ms <= end for start, end in known)
         ],
         ignore_conflicts=True,
     )
