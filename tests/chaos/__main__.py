@@ -16,7 +16,8 @@ from collections.abc import Callable
 
 from tests.chaos.servers import Servers
 
-PATIENCE_S = 60.0
+PATIENCE_S = 90.0
+"""An order cut off before it was sent leaves no trace, and is given up only after its evidence window of 60 s."""
 VICTIMS = ("execution", "execution", "fault_point", "fault_point", "market_data", "worker", "web", "postgres", "redis")
 
 
@@ -96,7 +97,7 @@ class Chaos:
         )
         settle_clock(client.clock, simulated=True)
         self.wire = Wire(desk.simulator_url)
-        self.trader = Trader(data.account_id, client, self.wire, data.symbols, self.rng)
+        self.trader = Trader(data.account_id, client, self.wire, data.symbols, random.Random(self.seed + 1))
         self._until(self._is_ready, 60.0, "the first start")
 
     def _loosen_limits(self) -> None:

@@ -60,6 +60,8 @@ class Sender:
     _failures: dict[int, int] = field(default_factory=dict)
     _breakers: dict[tuple[str, str], Breaker] = field(default_factory=dict)
     _leverage_set: set[str] = field(default_factory=set)
+    _entries_pause: datetime | None = None
+    """The venue's budget is spent: cancels and exits go first until then."""
     doubted: list[str] = field(default_factory=list)
     """Order link ids whose fate should be asked for now."""
     entries_ready: bool = False
@@ -72,8 +74,13 @@ class Sender:
         intents = Order.objects.filter(account_id=self.context.account_id, status=OrderStatus.INTENT.value)
         for order in sorted(intents.select_related("plan"), key=lambda row: (_LANES[row.role], row.pk)):
             due = self._not_before.get(order.pk)
-            if due is None or due <= now:
-                self._send(order)
+            if due is not None and due > now:
+                continue
+            if order.role == OrderRole.ENTRY.value:
+                if self._entries_pause is not None and now < self._entries_pause:
+                    continue
+                self._cancels()
+            self._send(order)
 
     def _cancels(self) -> None:
         now = self.context.now()
@@ -210,6 +217,8 @@ class Sender:
         told_s = error.details.get("retry_after_s")
         wait_s = float(told_s) if isinstance(told_s, int | float) else 0.5
         wait_s = min(max(wait_s, 0.1) * 2 ** min(failures - 1, 6), _MAX_BACKOFF_S)
+        if order.role == OrderRole.ENTRY.value and error.code in ("rate_limited", "budget_exhausted"):
+            self._entries_pause = now + timedelta(seconds=min(max(wait_s, 0.1), 2.0))
         self._not_before[order.pk] = now + timedelta(seconds=wait_s * (0.75 + self.context.rng.random() / 2))
 
     def _forget(self, order: Order) -> None:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 _REDIS_TIMEOUT_S = 0.5
+_WRITE_PATIENCE_S = 0.2
+"""One thread does everything: an order that has to wait for its budget must not keep a cancel waiting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ def open_venue(account_id: int, *, process: str = "execution", credentials: Cred
         api_secret=key.secret,
         account=str(account_id),
         redis_client=_redis(),
+        write_patience_s=_WRITE_PATIENCE_S,
         on_budget_mode=lambda shared: log.warning("rate_budget_mode", shared=shared),
     )
     settle_clock(client.clock, simulated=account.environment == "simulated")

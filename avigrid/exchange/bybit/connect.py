@@ -32,10 +32,14 @@ def connect(
     account: str = "public",
     redis_client: RedisClient | None = None,
     timeout_s: float = 10.0,
+    write_patience_s: float = 3.0,
     on_call: OnCall | None = None,
     on_budget_mode: Callable[[bool], None] | None = None,
 ) -> BybitClient:
-    """Opens nothing yet; `client.clock.measure()` is the first request. `account` names the key's owner in budgets."""
+    """Opens nothing yet; `client.clock.measure()` is the first request. `account` names the key's owner in budgets.
+
+    `write_patience_s` bounds the wait for an order budget; past it the order was surely not sent.
+    """
     limiter = Limiter(
         _windows(redis_client, endpoints.name, on_budget_mode),
         account=account,
@@ -58,7 +62,9 @@ def connect(
         on_call=on_call,
     )
     market = BybitMarket(rest)
-    return BybitClient(market=market, gateway=BybitGateway(rest), clock=clock, limiter=limiter)
+    return BybitClient(
+        market=market, gateway=BybitGateway(rest, write_patience_s=write_patience_s), clock=clock, limiter=limiter
+    )
 
 
 def settle_clock(clock: ExchangeClock, *, simulated: bool, pause_s: float = 0.4) -> None:
