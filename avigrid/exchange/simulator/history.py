@@ -26,6 +26,7 @@ def load(core: Core, market: Market, interval_min: int, bars: Sequence[HistoryBa
     for series in (market.mark_bars, market.index_bars):
         series.load(interval_min, reference)
     market.last = market.ticks(bars[-1].close)
+    market.day_past = None
     five = 5 * MINUTE_MS
     ends = sorted({bar.start_ms - bar.start_ms % five + five for bar in bars})
     market.interest_rows = [(end, market.open_interest) for end in ends if end <= core.start_ms]

@@ -32,6 +32,19 @@ class Print:
     tick_direction: str
 
 
+@dataclass(frozen=True, slots=True)
+class DayPast:
+    """What the closed bars of the last 24 h add up to; 0 where there are none."""
+
+    minute: int
+    high: int
+    low: int
+    volume: int
+    turnover: int
+    day_ago: int
+    hour_ago: int
+
+
 class Market:
     def __init__(self, spec: InstrumentSpec, seq: int) -> None:
         self.spec = spec
@@ -56,6 +69,7 @@ class Market:
         self.ratio_rows: list[tuple[int, Decimal]] = []
         """(end of five minutes, buyers' share of what takers traded in them)."""
         self._bought = 0
+        self.day_past: DayPast | None = None
         self.untriggered: list[Order] = []
         self.low_since_check = self.high_since_check = 0
         """Extremes of last price since triggers were looked at; 0 = nothing printed."""

@@ -1,11 +1,12 @@
 """Answers about the market: klines, books, tickers, trades, funding history, open interest."""
 
+from bisect import bisect_left
 from decimal import Decimal
 
 from avigrid.exchange.simulator import params as read
 from avigrid.exchange.simulator.core import Core
-from avigrid.exchange.simulator.klines import DAY_MS, INTERVALS, Bar, Bars, bar_end
-from avigrid.exchange.simulator.market import FINE, Market, Print
+from avigrid.exchange.simulator.klines import DAY_MS, INTERVALS, MINUTE_MS, Bar, Bars, bar_end, bar_start
+from avigrid.exchange.simulator.market import FINE, DayPast, Market, Print
 from avigrid.exchange.simulator.orders import SIDE_TEXT
 from avigrid.exchange.simulator.params import Params
 from avigrid.exchange.simulator.refusals import bad_parameter, unknown_symbol
@@ -106,20 +107,42 @@ def orderbook(core: Core, params: Params) -> Row:
     }
 
 
+def _closed_day(market: Market, now_ms: int) -> DayPast:
+    """The closed five-minute bars of the last 24 h; worked out once a minute."""
+    minute = now_ms // MINUTE_MS
+    cached = market.day_past
+    if cached is not None and cached.minute == minute:
+        return cached
+    rows = market.bars.closed("5")
+    bars = rows[bisect_left(rows, (bar_start("5", now_ms - DAY_MS),)) :]
+    recent = next((bar for bar in bars if bar[0] > now_ms - 3_600_000), None)
+    past = DayPast(
+        minute,
+        high=max((bar[2] for bar in bars), default=0),
+        low=min((bar[3] for bar in bars), default=0),
+        volume=sum(bar[5] for bar in bars),
+        turnover=sum(bar[6] for bar in bars),
+        day_ago=bars[0][1] if bars else 0,
+        hour_ago=recent[1] if recent else 0,
+    )
+    market.day_past = past
+    return past
+
+
 def _day(market: Market, now_ms: int) -> tuple[int, int, int, int, int, int]:
-    """(high, low, volume, turnover, price 24 h ago, price 1 h ago) over five-minute bars and the open one."""
-    bars = market.bars.select("5", now_ms - DAY_MS, now_ms, 289)
-    if not bars:
+    """(high, low, volume, turnover, price 24 h ago, price 1 h ago), the open bar included."""
+    past, current = _closed_day(market, now_ms), market.bars.current("5")
+    if current is None:
         last = market.last
         return last, last, 0, 0, last, last
-    hour = next((bar for bar in bars if bar[0] > now_ms - 3_600_000), bars[-1])
+    _, first, high, low, _, volume, turnover = current
     return (
-        max(bar[2] for bar in bars),
-        min(bar[3] for bar in bars),
-        sum(bar[5] for bar in bars),
-        sum(bar[6] for bar in bars),
-        bars[0][1],
-        hour[1],
+        max(high, past.high),
+        min(low, past.low) if past.low else low,
+        volume + past.volume,
+        turnover + past.turnover,
+        past.day_ago or first,
+        past.hour_ago or first,
     )
 
 

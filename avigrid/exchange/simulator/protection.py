@@ -69,8 +69,10 @@ def add_guard(core: Core, account: Account, position: Position, guard: Guard, pa
     return order
 
 
-def set_full(core: Core, account: Account, position: Position, kind: str, trigger: Decimal | None, by: str) -> None:
-    """Replaces (None: removes) the full-mode guard of one kind."""
+def set_full(
+    core: Core, account: Account, position: Position, kind: str, trigger: Decimal | None, by: str, parent: str = ""
+) -> None:
+    """Replaces (None: removes) the full-mode guard of one kind; `parent` is the link id of the order that brought it."""
     old = position.guards.get(kind)
     if trigger is None:
         if old is not None:
@@ -82,7 +84,8 @@ def set_full(core: Core, account: Account, position: Position, kind: str, trigge
         old.trigger_direction = _direction(position, kind)
         core.tell(old)
     else:
-        position.guards[kind] = add_guard(core, account, position, Guard(kind, trigger, by, abs(position.size)))
+        guard = Guard(kind, trigger, by, abs(position.size))
+        position.guards[kind] = add_guard(core, account, position, guard, parent)
     if kind == "TakeProfit":
         position.take_profit, position.tp_trigger_by = trigger, by
     elif kind == "StopLoss":
@@ -122,10 +125,12 @@ def on_fill(core: Core, order: Order, position: Position, steps: int) -> None:
         return
     account = order.account
     if terms.mode != "Partial":
-        if terms.take_profit is not None and position.take_profit != terms.take_profit:
-            set_full(core, account, position, "TakeProfit", terms.take_profit, terms.tp_trigger_by or "LastPrice")
-        if terms.stop_loss is not None and position.stop_loss != terms.stop_loss:
-            set_full(core, account, position, "StopLoss", terms.stop_loss, terms.sl_trigger_by or "LastPrice")
+        for kind, trigger, by, stands in (
+            ("TakeProfit", terms.take_profit, terms.tp_trigger_by, position.take_profit),
+            ("StopLoss", terms.stop_loss, terms.sl_trigger_by, position.stop_loss),
+        ):
+            if trigger is not None and trigger != stands:
+                set_full(core, account, position, kind, trigger, by or "LastPrice", order.link_id)
         return
     wanted = (
         ("PartialTakeProfit", terms.take_profit, terms.tp_trigger_by, terms.tp_limit),

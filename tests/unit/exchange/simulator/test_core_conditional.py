@@ -109,7 +109,7 @@ def test_amending_a_trigger(floor: Floor) -> None:
 
 # -- full mode -----------------------------------------------------------------------------------------------
 def test_stops_on_an_order_come_to_stand_on_the_position(floor: Floor) -> None:
-    floor.market("Buy", "0.01", takeProfit="51000", stopLoss="49000", slTriggerBy="MarkPrice")
+    floor.market("Buy", "0.01", takeProfit="51000", stopLoss="49000", slTriggerBy="MarkPrice", orderLinkId="entry")
     row = floor.position()
     assert (row["takeProfit"], row["stopLoss"]) == ("51000", "49000")
     kids = children(floor)
@@ -129,6 +129,7 @@ def test_stops_on_an_order_come_to_stand_on_the_position(floor: Floor) -> None:
         "Market",
     )
     assert kids["TakeProfit"]["triggerDirection"] == 1
+    assert stop["parentOrderLinkId"] == "entry"
 
 
 def test_the_stop_closes_the_position_and_takes_the_other_leg_along(floor: Floor) -> None:
