@@ -72,7 +72,7 @@ def add_guard(core: Core, account: Account, position: Position, guard: Guard, pa
 def set_full(
     core: Core, account: Account, position: Position, kind: str, trigger: Decimal | None, by: str, parent: str = ""
 ) -> None:
-    """Replaces (None: removes) the full-mode guard of one kind; `parent` is the link id of the order that brought it."""
+    """Replaces (None: removes) the guard of one kind; `parent` is the link id of the order that brought it."""
     old = position.guards.get(kind)
     if trigger is None:
         if old is not None:
