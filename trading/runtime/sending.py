@@ -4,6 +4,8 @@ Nothing else in the system creates orders at the venue. A crash between any two 
 (never sent), `submitting` (becomes unknown at the next start) or as the venue has it.
 """
 
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -38,6 +40,7 @@ log = structlog.get_logger(__name__)
 
 ENTRY_MAX_AGE = timedelta(seconds=60)
 CANCEL_AGAIN = timedelta(seconds=3)
+_CANCELS_AT_ONCE = 5
 _BREAKER_AFTER = 3
 _BREAKER_OPEN = timedelta(seconds=60)
 _MAX_BACKOFF_S = 30.0
@@ -91,20 +94,33 @@ class Sender:
             .exclude(status__in=(OrderStatus.INTENT.value, OrderStatus.SUBMITTING.value))
             .filter(Q(cancel_sent_at__isnull=True) | Q(cancel_sent_at__lt=now - CANCEL_AGAIN))
         )
-        for order in asked:
-            self._cancel(order)
+        orders = list(asked)
+        for order, error in zip(orders, self._together(orders), strict=True):
+            self._cancelled(order, error)
 
-    def _cancel(self, order: Order) -> None:
+    def _together(self, orders: Sequence[Order]) -> list[AviGridError | None]:
+        """Only the calls run side by side: a ladder of rungs should not wait for one round trip after the other."""
+        if len(orders) < 2:
+            return [self._cancel(order) for order in orders]
+        with ThreadPoolExecutor(min(len(orders), _CANCELS_AT_ONCE), "cancel") as pool:
+            return list(pool.map(self._cancel, orders))
+
+    def _cancel(self, order: Order) -> AviGridError | None:
+        """Touches the venue, never the database."""
         try:
             self.context.gateway.cancel(symbol=order.symbol, order_link_id=order.order_link_id)
             fault_point("after_cancel")
-        except (OrderNotFound, OutcomeUnknown):
-            self.doubted.append(order.order_link_id)  # gone or not: ask what became of it
-        except Retryable:
-            return
         except AviGridError as error:
-            log.warning("cancel_refused", order=order.order_link_id, code=error.code)
-            self.doubted.append(order.order_link_id)
+            return error
+        return None
+
+    def _cancelled(self, order: Order, error: AviGridError | None) -> None:
+        if isinstance(error, Retryable):
+            return
+        if error is not None:
+            self.doubted.append(order.order_link_id)  # gone or not: ask what became of it
+            if not isinstance(error, OrderNotFound | OutcomeUnknown):
+                log.warning("cancel_refused", order=order.order_link_id, code=error.code)
         Order.objects.filter(pk=order.pk).update(cancel_sent_at=self.context.now())
 
     def _send(self, order: Order) -> None:
