@@ -102,6 +102,9 @@ class Connection(asyncio.Protocol):
     def _complete(self) -> None:
         head = self._request
         assert head is not None
+        if head.http_version not in (b"1.0", b"1.1"):
+            self._send(Reply(400, b"400 Bad Request", content_type="text/plain"))
+            return
         headers: dict[str, str] = {}
         for name, value in head.headers:
             headers[name.decode("latin-1")] = value.decode("utf-8", "replace")

@@ -71,7 +71,7 @@ def test_what_does_not_hold_is_reported_with_time_and_finding(tmp_path: Path) ->
         ("boot: {path: {BTCUSDT: 60000}}\nchecks: [{that: weather.today, is: 0}]", "'weather' is no view"),
         ("boot: {path: {FOOUSDT: 60000}}\nchecks: [{that: orders.open, is: 0}]", "unknown symbol FOOUSDT"),
         (
-            "boot: {path: {BTCUSDT: 60000}}\nsteps: [{at: 1, fault: {name: gremlin}}]\nchecks: [{that: orders.open, is: 0}]",
+            "boot: {path: {BTCUSDT: 60000}}\nsteps: [{fault: {name: gremlin}}]\nchecks: [{that: orders.open, is: 0}]",
             "step 1: no fault is called 'gremlin'",
         ),
     ],

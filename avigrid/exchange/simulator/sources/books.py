@@ -9,6 +9,8 @@ from avigrid.exchange.simulator.specs import InstrumentSpec
 TOP_LEVELS = 12
 _REACH = 24
 """The deep part of a side is kept until the best price has moved by this many ticks."""
+_SPARE = 80
+"""Levels beyond those asked for: a sweep between two looks must not thin out what a 200-level feed shows."""
 _REMEMBERED = 8_000
 
 
@@ -94,7 +96,7 @@ class BookMaker:
         rng = self._rng.random
         deep: dict[int, int] = {}
         ticks = best
-        wanted = self._levels + _REACH
+        wanted = self._levels + _SPARE
         while len(deep) < wanted and ticks > 0:
             size = known.get(ticks)
             if size is None:
