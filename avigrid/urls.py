@@ -6,6 +6,8 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 
 from avigrid.common import health
 
+handler404 = "avigrid.common.api_errors.not_found"
+handler500 = "avigrid.common.api_errors.failed"
 urlpatterns = [
     path("health", health.health, name="health"),
     path("ready", health.ready, name="ready"),

@@ -22,7 +22,9 @@ from avigrid.common.api_pages import NewestFirst
 
 
 @extend_schema_view(
-    list=extend_schema(operation_id="accounts_list", responses={200: AccountSerializer(many=True), **problems(400)})
+    list=extend_schema(
+        operation_id="accounts_list", responses={200: AccountSerializer(many=True), **problems(400, 404)}
+    )
 )
 class AccountViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[TradingAccount]):
     access: ClassVar = {"list": "desk.read"}
@@ -34,7 +36,7 @@ class AccountViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[TradingAccou
 
 
 @extend_schema_view(
-    list=extend_schema(operation_id="api_keys_list", responses={200: ApiKeySerializer(many=True), **problems(400)})
+    list=extend_schema(operation_id="api_keys_list", responses={200: ApiKeySerializer(many=True), **problems(400, 404)})
 )
 class ApiKeyViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[ApiKey]):
     """Own keys: those the caller added."""

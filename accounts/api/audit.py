@@ -16,6 +16,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.api.filters import TimeFilter
 from accounts.api.schema import problems
 from accounts.api.serializers import AuditEntrySerializer, ChainSerializer
 from accounts.models import AuditEntry
@@ -34,8 +35,8 @@ class AuditFilter(django_filters.FilterSet):
     object_type = django_filters.CharFilter(max_length=80)
     object_id = django_filters.CharFilter(max_length=120)
     actor = django_filters.CharFilter(method="by_actor", max_length=254, help_text="e-mail, or name of a process")
-    since = django_filters.IsoDateTimeFilter(field_name="at", lookup_expr="gte")
-    until = django_filters.IsoDateTimeFilter(field_name="at", lookup_expr="lt")
+    since = TimeFilter(field_name="at", lookup_expr="gte")
+    until = TimeFilter(field_name="at", lookup_expr="lt")
 
     class Meta:
         model = AuditEntry
@@ -46,7 +47,9 @@ class AuditFilter(django_filters.FilterSet):
 
 
 @extend_schema_view(
-    list=extend_schema(operation_id="audit_list", responses={200: AuditEntrySerializer(many=True), **problems(400)}),
+    list=extend_schema(
+        operation_id="audit_list", responses={200: AuditEntrySerializer(many=True), **problems(400, 404)}
+    ),
     retrieve=extend_schema(operation_id="audit_read", responses={200: AuditEntrySerializer, **problems(404)}),
 )
 class AuditViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[AuditEntry]):

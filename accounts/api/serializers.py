@@ -131,6 +131,8 @@ class ApiKeyCreateSerializer(serializers.Serializer[object]):
 
 class AuditEntrySerializer(serializers.ModelSerializer[AuditEntry]):
     actor = serializers.SerializerMethodField()
+    before = serializers.DictField(read_only=True, allow_null=True)
+    after = serializers.DictField(read_only=True, allow_null=True)
     seq = serializers.IntegerField(source="link.seq", read_only=True, default=None, allow_null=True)
     hash = serializers.CharField(source="link.hash", read_only=True, default=None, allow_null=True)
 

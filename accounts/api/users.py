@@ -26,7 +26,7 @@ class UserFilter(django_filters.FilterSet):
 
 
 @extend_schema_view(
-    list=extend_schema(operation_id="users_list", responses={200: UserSerializer(many=True), **problems(400)}),
+    list=extend_schema(operation_id="users_list", responses={200: UserSerializer(many=True), **problems(400, 404)}),
     retrieve=extend_schema(operation_id="users_read", responses={200: UserSerializer, **problems(404)}),
 )
 class UserViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[User]):

@@ -13,6 +13,7 @@ class Purpose(StrEnum):
 
     EXCHANGE = "exchange"
     OTP = "otp"
+    NOTIFICATION = "notification"
 
 
 @lru_cache(maxsize=4)

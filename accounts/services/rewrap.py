@@ -3,12 +3,20 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from django.apps import apps
 from django.db import models, transaction
 
 from accounts.ciphers import Purpose, get_cipher
 from accounts.ciphers.base import Cipher, CipherError, CipherUnavailable
-from accounts.models import ApiKey, TotpDevice, User
+from accounts.models import User
 from accounts.services.audit import audit
+
+# by label: apps above this one keep secrets too
+_SECRETS = (
+    (Purpose.EXCHANGE, "accounts.ApiKey", "ciphertext"),
+    (Purpose.OTP, "accounts.TotpDevice", "secret_ciphertext"),
+    (Purpose.NOTIFICATION, "trading.NotificationChannel", "ciphertext"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +33,8 @@ def secrets_rewrap(*, actor: User | str, progress: Callable[[int], None] = lambd
     Raises CipherUnavailable where the cipher stops answering; rows done so far stay done.
     """
     changed, current, done, failed = 0, 0, 0, []
-    for purpose, table, column in (
-        (Purpose.EXCHANGE, ApiKey, "ciphertext"),
-        (Purpose.OTP, TotpDevice, "secret_ciphertext"),
-    ):
+    for purpose, label, column in _SECRETS:
+        table = apps.get_model(label)
         cipher = get_cipher(purpose)
         for row in table._default_manager.order_by("pk").only("pk", column).iterator():
             try:

@@ -6,7 +6,8 @@ from typing import Any
 import structlog
 from django.core.exceptions import PermissionDenied
 from django.core.exceptions import ValidationError as DjangoValidationError
-from django.http import Http404, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.views.defaults import page_not_found, server_error
 from rest_framework import exceptions, status
 from rest_framework.response import Response
 
@@ -55,6 +56,20 @@ def problem_answer(status_code: int, code: str, detail: str) -> JsonResponse:
     return JsonResponse(_body(status_code, code, detail), status=status_code, content_type=CONTENT_TYPE)
 
 
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """handler404: what lies under /api/ answers in its own language."""
+    if request.path_info.startswith("/api/"):
+        return problem_answer(404, "not_found", "There is nothing at this address.")
+    return page_not_found(request, exception)
+
+
+def failed(request: HttpRequest) -> HttpResponse:
+    """handler500."""
+    if request.path_info.startswith("/api/"):
+        return problem_answer(500, "server_error", "This is a fault of ours; it was logged under the request id.")
+    return server_error(request)
+
+
 def _body(status_code: int, code: str, detail: str) -> dict[str, Any]:
     return {
         "type": "about:blank",
@@ -79,6 +94,7 @@ _TITLES = {
     415: "Unsupported media type",
     422: "Refused by a rule",
     429: "Too many requests",
+    500: "Server error",
     502: "The exchange did not answer clearly",
     503: "Not available now",
 }

@@ -6,6 +6,7 @@ import django_filters
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema, extend_schema_view
 
+from accounts.api.filters import TimeFilter
 from accounts.api.lists import ListOnly
 from accounts.api.schema import problems
 from avigrid.common.api_pages import NewestFirst
@@ -44,8 +45,8 @@ class _BarFilter(django_filters.FilterSet):
 
 
 class KlineFilter(_BarFilter):
-    since = django_filters.IsoDateTimeFilter(field_name="start", lookup_expr="gte")
-    until = django_filters.IsoDateTimeFilter(field_name="start", lookup_expr="lt")
+    since = TimeFilter(field_name="start", lookup_expr="gte")
+    until = TimeFilter(field_name="start", lookup_expr="lt")
 
     class Meta:
         model = Kline
@@ -53,8 +54,8 @@ class KlineFilter(_BarFilter):
 
 
 class BookFeatureFilter(_BarFilter):
-    since = django_filters.IsoDateTimeFilter(field_name="bar_start", lookup_expr="gte")
-    until = django_filters.IsoDateTimeFilter(field_name="bar_start", lookup_expr="lt")
+    since = TimeFilter(field_name="bar_start", lookup_expr="gte")
+    until = TimeFilter(field_name="bar_start", lookup_expr="lt")
 
     class Meta:
         model = BookFeature

@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.api.filters import TimeFilter
 from accounts.api.idempotent import idempotent_if_keyed
 from accounts.api.lists import ReadOnly, asked_account, checked
 from accounts.api.schema import OPTIONAL_IDEMPOTENCY_HEADER, OTP_HEADER, problems
@@ -147,8 +148,8 @@ class RearmView(APIView):
 
 
 class DecisionFilter(django_filters.FilterSet):
-    since = django_filters.IsoDateTimeFilter(field_name="decided_at", lookup_expr="gte")
-    until = django_filters.IsoDateTimeFilter(field_name="decided_at", lookup_expr="lt")
+    since = TimeFilter(field_name="decided_at", lookup_expr="gte")
+    until = TimeFilter(field_name="decided_at", lookup_expr="lt")
 
     class Meta:
         model = RiskDecision

@@ -6,6 +6,7 @@ import django_filters
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema, extend_schema_view
 
+from accounts.api.filters import TimeFilter
 from accounts.api.lists import ListOnly, ReadOnly
 from accounts.api.schema import problems
 from trading.api.serializers import FillSerializer, OrderSerializer, SlippageSerializer
@@ -13,8 +14,8 @@ from trading.models import Fill, Order, SlippageRecord
 
 
 class OrderFilter(django_filters.FilterSet):
-    since = django_filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gte")
-    until = django_filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="lt")
+    since = TimeFilter(field_name="created_at", lookup_expr="gte")
+    until = TimeFilter(field_name="created_at", lookup_expr="lt")
     plan = django_filters.NumberFilter(field_name="plan_id", decimal_places=0)
 
     class Meta:
@@ -42,8 +43,8 @@ class OrderViewSet(ReadOnly):
 
 
 class FillFilter(django_filters.FilterSet):
-    since = django_filters.IsoDateTimeFilter(field_name="executed_at", lookup_expr="gte")
-    until = django_filters.IsoDateTimeFilter(field_name="executed_at", lookup_expr="lt")
+    since = TimeFilter(field_name="executed_at", lookup_expr="gte")
+    until = TimeFilter(field_name="executed_at", lookup_expr="lt")
     plan = django_filters.NumberFilter(field_name="plan_id", decimal_places=0)
     order = django_filters.NumberFilter(field_name="order_id", decimal_places=0)
 

@@ -11,6 +11,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.api.filters import TimeFilter
 from accounts.api.idempotent import idempotent
 from accounts.api.lists import ReadOnly, checked
 from accounts.api.schema import IDEMPOTENCY_HEADER, problems
@@ -23,8 +24,8 @@ from trading.services.plan_commands import plan_break_even, plan_cancel_entries,
 class PlanFilter(django_filters.FilterSet):
     status = django_filters.ChoiceFilter(choices=PlanStatus.choices)
     is_open = django_filters.BooleanFilter(method="by_open")
-    since = django_filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gte")
-    until = django_filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="lt")
+    since = TimeFilter(field_name="created_at", lookup_expr="gte")
+    until = TimeFilter(field_name="created_at", lookup_expr="lt")
 
     class Meta:
         model = Plan

@@ -217,7 +217,19 @@ class SlippageSerializer(serializers.ModelSerializer[SlippageRecord]):
 
     class Meta:
         model = SlippageRecord
-        fields = "__all__"
+        fields = (
+            "id",
+            "fill",
+            "plan",
+            "symbol",
+            "is_entry",
+            "is_maker",
+            "requested_price",
+            "fill_price",
+            "slippage_bps",
+            "at",
+        )
+        read_only_fields = fields
 
 
 class StrategySerializer(serializers.ModelSerializer[StrategyVersion]):

@@ -12,6 +12,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.api.filters import TimeFilter
 from accounts.api.idempotent import idempotent
 from accounts.api.lists import ReadOnly, checked
 from accounts.api.schema import IDEMPOTENCY_HEADER, problems
@@ -35,8 +36,8 @@ class SignalFilter(django_filters.FilterSet):
     min_probability = django_filters.NumberFilter(
         field_name="p_win", lookup_expr="gte", min_value=0, max_value=1, help_text="0 to 1"
     )
-    since = django_filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gte")
-    until = django_filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="lt")
+    since = TimeFilter(field_name="created_at", lookup_expr="gte")
+    until = TimeFilter(field_name="created_at", lookup_expr="lt")
 
     class Meta:
         model = Signal
@@ -99,8 +100,8 @@ class SignalViewSet(ReadOnly):
 
 
 class DecisionFilter(django_filters.FilterSet):
-    since = django_filters.IsoDateTimeFilter(field_name="bar_start", lookup_expr="gte")
-    until = django_filters.IsoDateTimeFilter(field_name="bar_start", lookup_expr="lt")
+    since = TimeFilter(field_name="bar_start", lookup_expr="gte")
+    until = TimeFilter(field_name="bar_start", lookup_expr="lt")
 
     class Meta:
         model = Decision

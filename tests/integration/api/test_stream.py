@@ -1,0 +1,93 @@
+"""/ws/live/: every event as JSON, by session or token, until the person's access ends."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from channels.layers import get_channel_layer
+from channels.testing import WebsocketCommunicator
+
+from accounts.models import TokenFamily, User
+from accounts.services.tokens import tokens_issue
+from avigrid.common import push
+from tests.support.users import make_user
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def socket(token: str) -> WebsocketCommunicator:
+    from avigrid.asgi import application
+
+    headers = [(b"host", b"localhost"), (b"origin", b"http://localhost")]
+    if token:
+        headers.append((b"authorization", f"Bearer {token}".encode()))
+    return WebsocketCommunicator(application, "/ws/live/", headers=headers)
+
+
+async def say(kind: str, payload: dict[str, Any]) -> None:
+    layer = get_channel_layer()
+    assert layer is not None
+    await layer.group_send(push.GROUP, {"type": "live.event", "kind": kind, "payload": payload})
+
+
+def test_events_arrive_as_json() -> None:
+    token = tokens_issue(user=make_user("trader"), otp=True).access
+
+    async def listen() -> list[Any]:
+        program = socket(token)
+        assert (await program.connect(timeout=5))[0]
+        hello = await program.receive_json_from(timeout=5)
+        await say("signal", {"signal_id": 7})
+        event = await program.receive_json_from(timeout=5)
+        await program.send_to(text_data="ping")
+        pong = await program.receive_from(timeout=5)
+        await program.disconnect()
+        return [hello, event, pong]
+
+    assert asyncio.run(listen()) == [
+        {"kind": "hello", "payload": {}},
+        {"kind": "signal", "payload": {"signal_id": 7}},
+        "pong",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("role", "otp", "expected"),
+    [(None, False, 4401), ("garbage", False, 4401), ("trader", False, 4403)],
+)
+def test_who_may_not_listen(role: str | None, otp: bool, expected: int) -> None:
+    token = ""
+    if role == "garbage":
+        token = "a.b.c"
+    elif role:
+        token = tokens_issue(user=make_user(role), otp=otp).access
+
+    async def closed_with() -> int:
+        program = socket(token)
+        await program.connect(timeout=5)
+        said = await program.receive_output(timeout=5)
+        return int(said["code"])
+
+    assert asyncio.run(closed_with()) == expected
+
+
+@pytest.mark.parametrize("how", ["deactivated", "logged out"])
+def test_the_stream_ends_with_the_access(how: str) -> None:
+    user = make_user("trader")
+    token = tokens_issue(user=user, otp=True).access
+
+    async def listen() -> int:
+        program = socket(token)
+        await program.connect(timeout=5)
+        await program.receive_json_from(timeout=5)
+        if how == "deactivated":
+            await User.objects.filter(pk=user.pk).aupdate(is_active=False)
+        else:
+            from django.utils import timezone
+
+            await TokenFamily.objects.filter(user=user).aupdate(revoked_at=timezone.now())
+        await say("access_ended", {"user_id": user.pk})
+        said = await program.receive_output(timeout=5)
+        return int(said["code"])
+
+    assert asyncio.run(listen()) == 4401
