@@ -148,10 +148,15 @@ class PlanRun:
                 status = OrderStatus.CANCELLED if would_take else OrderStatus.OPEN
                 arrived[order.ref] = order.changed(status)
         self._update(arrived)
-        if judged:
+        while judged:
             # Between open and close nothing is known but what filled: no price, no trend, nothing new is offered.
             self._step(MarketView(now_ms=self._track.start_ms[k], price=None, entries_allowed=False))
             self._closed_ms = self._track.start_ms[k]
+            # A close larger than one market order may be goes in pieces, one after the other at the same open.
+            pieces = [o for o in self._plan.of(OrderRole.CLOSE) if o.status is OrderStatus.INTENT]
+            if self._plan.status.is_final or not pieces:
+                break
+            self._close_lots(k, pieces[0].quantity, self._taken(price, k, -self._direction), price, pieces[0])
         return judged
 
     def _take_entry(self, k: int, order: PlanOrder, price: Decimal) -> None:

@@ -66,11 +66,16 @@ class SignalTable:
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """One step of the walk; per hour the theta that training chose (None: too few trades)."""
+    """One step of the walk; per hour the theta that training chose (None: too few trades).
+
+    `psi` compares the newest month of the training window with what comes before it; above the limit the window was
+    shortened. The test window plays no part in it.
+    """
 
     train_from_ms: int
     train_to_ms: int
     test_to_ms: int
+    psi: float
     thetas: tuple[float | None, ...]
     train_pf: tuple[float | None, ...]
     train_trades: tuple[int, ...]
@@ -98,8 +103,8 @@ class Calibration:
     symbols: tuple[str, ...]
     config_hash: str
     data_hash: str
-    train_days: int
-    psi: float
+    recent_psi: float
+    """Scores of the newest month against the training window before it: how stale this calibration already is."""
     folds: tuple[Fold, ...]
     hours: tuple[HourResult, ...]
 
@@ -135,12 +140,12 @@ def calibrate(
             f"there are {days:.1f}",
             needed_days=walk.train_days + walk.test_days,
         )
-    psi = recent_psi(tables, end, walk)
-    train_days = walk.short_train_days if psi > walk.psi_limit else walk.train_days
     folds: list[Fold] = []
     out: list[list[float]] = [[] for _ in range(24)]
     last_in: list[list[float]] = [[] for _ in range(24)]
-    for train_to in _train_ends(start, end, train_days, walk):
+    for train_to in _train_ends(start, end, walk):
+        psi = psi_at(tables, train_to, train_to - walk.train_days * DAY_MS, walk)
+        train_days = walk.short_train_days if psi > walk.psi_limit else walk.train_days
         train_from, test_to = train_to - train_days * DAY_MS, train_to + walk.test_days * DAY_MS
         chosen: list[float | None] = []
         pfs: list[float | None] = []
@@ -158,7 +163,7 @@ def calibrate(
             counts_in.append(len(rs))
             counts_out.append(len(tested))
         folds.append(
-            Fold(train_from, train_to, test_to, tuple(chosen), tuple(pfs), tuple(counts_in), tuple(counts_out))
+            Fold(train_from, train_to, test_to, psi, tuple(chosen), tuple(pfs), tuple(counts_in), tuple(counts_out))
         )
     hours = tuple(_judge(hour, folds[-1].thetas[hour], last_in[hour], out[hour], walk) for hour in range(24))
     joint = hashlib.sha256("".join(data.data_hash for data, _ in loaded).encode()).hexdigest()[:16]
@@ -166,18 +171,17 @@ def calibrate(
         symbols=tuple(data.symbol for data, _ in loaded),
         config_hash=config.config_hash,
         data_hash=joint,
-        train_days=train_days,
-        psi=psi,
+        recent_psi=psi_at(tables, end, end - (walk.train_days + walk.test_days) * DAY_MS, walk),
         folds=tuple(folds),
         hours=hours,
     )
 
 
-def _train_ends(start_ms: int, end_ms: int, train_days: int, walk: WalkForward) -> list[int]:
+def _train_ends(start_ms: int, end_ms: int, walk: WalkForward) -> list[int]:
     """Oldest first; the last test window ends with the data, so that the newest month is always tested on."""
     ends = []
     train_to = end_ms - walk.test_days * DAY_MS
-    while train_to - train_days * DAY_MS >= start_ms:
+    while train_to - walk.train_days * DAY_MS >= start_ms:
         ends.append(train_to)
         train_to -= walk.step_days * DAY_MS
     return ends[::-1]
@@ -257,12 +261,11 @@ def population_stability(reference: npt.NDArray[np.float64], recent: npt.NDArray
     return float(np.sum((q - p) * np.log(q / p)))
 
 
-def recent_psi(tables: Sequence[SignalTable], end_ms: int, walk: WalkForward) -> float:
-    """Scores of the newest `test_days` against the training window before them."""
+def psi_at(tables: Sequence[SignalTable], end_ms: int, from_ms: int, walk: WalkForward) -> float:
+    """Scores of the `test_days` before `end_ms` against those from `from_ms` up to them."""
     cut = end_ms - walk.test_days * DAY_MS
-    before = cut - walk.train_days * DAY_MS
     recent = np.concatenate([t.score[(t.decided_ms >= cut) & (t.decided_ms < end_ms)] for t in tables])
-    earlier = np.concatenate([t.score[(t.decided_ms >= before) & (t.decided_ms < cut)] for t in tables])
+    earlier = np.concatenate([t.score[(t.decided_ms >= from_ms) & (t.decided_ms < cut)] for t in tables])
     return population_stability(earlier, recent)
 
 

@@ -62,7 +62,7 @@ class Command(BaseCommand):
             Path(options["config_out"]).write_text(text + "\n")
         self.stdout.write(
             f"{', '.join(found.symbols)}: {len(found.folds)} folds from {utc(found.folds[0].train_from_ms)} to "
-            f"{utc(found.folds[-1].test_to_ms)}, train {found.train_days} days, PSI {found.psi:.3f}, "
+            f"{utc(found.folds[-1].test_to_ms)}, PSI of the newest month {found.recent_psi:.3f}, "
             f"data {found.data_hash}, config {found.config_hash}"
         )
         steady = heat_map(found)

@@ -1,0 +1,79 @@
+"""The compiled replay finds the pure path's plans: same bars, ends and results, for any legal numbers."""
+
+from decimal import Decimal
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from avigrid.kernel.instrument import FeeRates
+from tests.unit.trading.backtest.synthetic import filters, market
+from trading.avi5.config import StrategyConfig
+from trading.backtest.compiled import SUMMARY_FIELDS, arrays_for, run_compiled, sweep_compiled
+from trading.backtest.compiled_plan import REASONS
+from trading.backtest.driver import run_backtest
+from trading.backtest.result import BacktestSettings
+
+
+@st.composite
+def configs(draw: st.DrawFn) -> StrategyConfig:
+    return StrategyConfig.from_mapping(
+        {
+            "profile": draw(st.sampled_from(["swing", "grid"])),
+            "theta": draw(st.sampled_from([0.0, 0.1, 0.3])),
+            "dead_hours": draw(st.sampled_from([[], [1, 2, 15]])),
+            "trigger_sigma_x": draw(st.floats(0, 1.5)),
+            "max_cost_r": draw(st.floats(0.1, 2)),
+            "max_slippage_bps": draw(st.sampled_from([5.0, 10.0, 60.0])),
+            "atr_mult_x": draw(st.floats(1, 12)),
+            "rungs": draw(st.integers(1, 8)),
+            "rung_step_atr_x": draw(st.floats(0, 2)),
+            "rung_weight_x": draw(st.floats(0.5, 1.5)),
+            "rung_tp_steps_x": draw(st.floats(0.5, 2)),
+            "max_cycles": draw(st.integers(0, 4)),
+            "time_exit_ms": draw(st.sampled_from([900_000, 7_200_000, 86_400_000])),
+            "be_mode": draw(st.sampled_from(["full", "visual"])),
+            "be_trigger_r": draw(st.floats(0.1, 1.2)),
+            "auto_funding_exit": draw(st.booleans()),
+            "tp_shares": draw(st.sampled_from([[0.5, 0.3, 0.2], [1.0], [0.6, 0.4]])),
+        }
+    )
+
+
+@settings(max_examples=40)
+@given(configs(), st.integers(1, 30), st.sampled_from(["7", "100", "2500"]), st.sampled_from([0.0008, 0.003]))
+def test_compiled_and_pure_agree(config: StrategyConfig, seed: int, r_usd: str, volatility: float) -> None:
+    data = market(1500, seed=seed, volatility=volatility)
+    money = BacktestSettings(r_usd=Decimal(r_usd), fees=FeeRates(Decimal("0.0005"), Decimal("0.0001")))
+    pure = run_backtest(data, config, instrument=filters(), settings=money)
+    arrays = arrays_for(data, config, filters())
+    fast = run_compiled(arrays, config, instrument=filters(), settings=money)
+    assert [
+        (int(arrays.close_ms[bar]), int(d), REASONS[reason], int(last), int(exits))
+        for bar, d, reason, last, exits in zip(
+            fast.bar, fast.direction, fast.reason, fast.last_fine, fast.exits, strict=True
+        )
+    ] == [(p.decided_ms, p.direction, p.reason, p.last_bar, len(p.legs)) for p in pure.plans]
+    for name in ("gross_usd", "fees_usd", "funding_usd", "slippage_usd", "net_usd"):
+        expected = np.array([float(getattr(plan, name)) for plan in pure.plans])
+        assert getattr(fast, name) == pytest.approx(expected, rel=1e-9, abs=1e-7)
+
+
+@settings(max_examples=10)
+@given(st.lists(configs(), min_size=1, max_size=4), st.integers(1, 9))
+def test_a_sweep_row_sums_up_its_plans(many: list[StrategyConfig], seed: int) -> None:
+    data = market(1500, seed=seed)
+    arrays = arrays_for(data, many[0], filters())
+    summary = sweep_compiled(arrays, many, instrument=filters())
+    for config, row in zip(many, summary, strict=True):
+        plans = run_compiled(arrays, config, instrument=filters())
+        named = dict(zip(SUMMARY_FIELDS, row, strict=True))
+        net = plans.net_usd
+        assert named["plans"] == len(net)
+        assert named["trades"] == plans.is_traded.sum()
+        assert named["wins"] == (net[plans.is_traded] > 0).sum()
+        assert named["won_usd"] - named["lost_usd"] == pytest.approx(net.sum(), abs=1e-6)
+        equity = np.concatenate([[0.0], np.cumsum(net)])
+        worst = (np.maximum.accumulate(equity) - equity).max()
+        assert named["closed_drawdown_usd"] == pytest.approx(worst, abs=1e-6)

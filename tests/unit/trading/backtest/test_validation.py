@@ -1,0 +1,68 @@
+"""The gate before live: thresholds of the specification, unknown values never pass."""
+
+import pytest
+
+from avigrid.kernel.instrument import FeeRates
+from tests.unit.trading.backtest.synthetic import filters, market
+from trading.avi5.config import StrategyConfig
+from trading.backtest.bias import truncated
+from trading.backtest.driver import decisions_of, run_backtest
+from trading.backtest.validation import DAY_MS, ModelledTrade, judge, model_signal
+
+LOOSE = StrategyConfig(theta=0.1, max_cost_r=1.0, max_slippage_bps=60.0)
+
+
+def trades(rs: list[float], gap: float | None = 1.0) -> list[ModelledTrade]:
+    return [ModelledTrade(i, i + 1, r, gap) for i, r in enumerate(rs)]
+
+
+GOOD = [1.0, -0.5] * 20
+
+
+def test_a_good_month_is_ready() -> None:
+    verdict = judge(trades(GOOD), started_ms=0, now_ms=30 * DAY_MS)
+    assert verdict.is_ready
+    assert [check.name for check in verdict.checks] == [
+        "days",
+        "win_rate",
+        "profit_factor",
+        "max_drawdown_r",
+        "slippage_gap_bps",
+    ]
+    assert verdict.sum_r == 10.0
+
+
+@pytest.mark.parametrize(
+    ("rs", "gap", "days", "missing"),
+    [
+        (GOOD, 1.0, 29.99, ["days"]),
+        ([2.0, -0.5, -0.5] * 20, 1.0, 30, ["win_rate"]),
+        ([1.19, -1.0] * 20, 1.0, 30, ["profit_factor"]),
+        ([-1.0] * 11 + [2.0] * 20, 1.0, 30, ["max_drawdown_r"]),
+        (GOOD, 5.1, 30, ["slippage_gap_bps"]),
+        (GOOD, -5.1, 30, ["slippage_gap_bps"]),
+        (GOOD, None, 30, ["slippage_gap_bps"]),
+        ([], 1.0, 30, ["win_rate", "profit_factor", "max_drawdown_r", "slippage_gap_bps"]),
+    ],
+)
+def test_what_is_missing_is_named(rs: list[float], gap: float | None, days: float, missing: list[str]) -> None:
+    verdict = judge(trades(rs, gap), started_ms=0, now_ms=int(days * DAY_MS))
+    assert [check.name for check in verdict.missing] == missing
+    assert not verdict.is_ready
+
+
+def test_at_the_limits_it_passes() -> None:
+    rs = [-1.0] * 10 + [2.0] * 9 + [-0.0001]
+    assert judge(trades(rs, 5.0), started_ms=0, now_ms=30 * DAY_MS).is_ready
+
+
+def test_a_live_signal_is_modelled_as_the_replay_would() -> None:
+    data = market(4000)
+    result = run_backtest(data, LOOSE, instrument=filters())
+    plan = next(p for p in result.plans if p.is_traded and p.reason != "end_of_data")
+    decision = next(d for d in decisions_of(data, LOOSE, fees=FeeRates()) if d.decided_ms == plan.decided_ms)
+    modelled = model_signal(decision, data, LOOSE, instrument=filters())
+    assert modelled is not None
+    assert (modelled.legs, modelled.net_usd, modelled.reason) == (plan.legs, plan.net_usd, plan.reason)
+    early = truncated(data, plan.last_bar - 1)
+    assert model_signal(decision, early, LOOSE, instrument=filters()) is None
