@@ -34,6 +34,7 @@ class Trader:
         self.symbols = symbols
         self.rng = rng
         self.bar = 0
+        self.first_bar_ms = client.clock.now_ms() // BAR_MS * BAR_MS - 86_400_000
         self.placed = 0
         self.refused: dict[str, int] = {}
         self.versions = [
@@ -73,7 +74,7 @@ class Trader:
         decision = Decision.objects.create(
             strategy=version,
             symbol=symbol,
-            bar_start=from_ms(now_ms // BAR_MS * BAR_MS - self.bar * BAR_MS - 86_400_000),
+            bar_start=from_ms(self.first_bar_ms - self.bar * BAR_MS),
             decided_at=from_ms(now_ms),
             status="signal",
             direction=direction,

@@ -47,6 +47,7 @@ class TradingDesk:
     config: StrategyConfig
     execution: Execution | None = None
     _bars: int = field(default=0)
+    _first_bar_ms: int = 0
 
     # -- the execution process ----------------------------------------------------------------------------------
 
@@ -142,10 +143,11 @@ class TradingDesk:
         now_ms = self.client.clock.now_ms()
         version = self.version if not changes else self._version(config)
         self._bars += 1
+        self._first_bar_ms = self._first_bar_ms or now_ms // BAR_MS * BAR_MS
         decision = Decision.objects.create(
             strategy=version,
             symbol=symbol,
-            bar_start=from_ms(now_ms // BAR_MS * BAR_MS - self._bars * BAR_MS),
+            bar_start=from_ms(self._first_bar_ms - self._bars * BAR_MS),
             decided_at=from_ms(now_ms),
             status="signal",
             direction=direction,
