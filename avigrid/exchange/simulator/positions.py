@@ -10,18 +10,23 @@ if TYPE_CHECKING:
     from avigrid.exchange.simulator.market import Market
 
 ZERO = Decimal(0)
-_GRAIN = Decimal("1e-12")
+GRAIN = Decimal("1e-12")
+"""Parts of values and fees are cut here; the rest stays with what remains, so that sums are exact."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Change:
-    """What one fill did: how much it closed, at what entry value, with which result and share of the opening fees."""
+    """What one fill did: how much it closed, at what entry value, with which result and share of the opening fees.
+    Never changed; not frozen, because one is made for every closing fill."""
 
     closed: int
     closed_entry_value: Decimal
     exit_value: Decimal
     pnl: Decimal
     open_fee: Decimal
+
+
+_NOTHING_CLOSED = Change(0, ZERO, ZERO, ZERO, ZERO)
 
 
 @dataclass(slots=True, eq=False)
@@ -68,14 +73,14 @@ class Position:
         step = self.market.step
         closed = min(steps, abs(self.size)) if self.size * side < 0 else 0
         opened = steps - closed
-        change = Change(0, ZERO, ZERO, ZERO, ZERO)
-        close_fee = fee * closed / steps if opened else fee
+        change = _NOTHING_CLOSED
+        close_fee = (fee * closed / steps).quantize(GRAIN) if opened else fee
         if closed:
             total = abs(self.size)
             entry_part, fee_part = self.entry_value, self.open_fees
             if closed < total:
-                entry_part = (entry_part * closed / total).quantize(_GRAIN)
-                fee_part = (fee_part * closed / total).quantize(_GRAIN)
+                entry_part = (entry_part * closed / total).quantize(GRAIN)
+                fee_part = (fee_part * closed / total).quantize(GRAIN)
             exit_value = closed * step * price
             pnl = (exit_value - entry_part) * -side
             change = Change(closed, entry_part, exit_value, pnl, fee_part)

@@ -6,7 +6,7 @@ from avigrid.exchange.simulator import protection, reducing
 from avigrid.exchange.simulator.account import Account, ClosedPnl, Execution
 from avigrid.exchange.simulator.core import Core
 from avigrid.exchange.simulator.orders import NO_EXITS, Order
-from avigrid.exchange.simulator.positions import Change, Position
+from avigrid.exchange.simulator.positions import GRAIN, Change, Position
 
 ZERO = Decimal(0)
 
@@ -89,7 +89,7 @@ def _closed_pnl(
         leverage = account.leverage_of(order.market, -order.side)
         found = ClosedPnl(core.next_execution_number(), order, leverage, core.now_ms, kind=kind)
         account.closed_pnl[order.order_id] = found
-    close_fee = fee * change.closed / steps
+    close_fee = fee if change.closed == steps else (fee * change.closed / steps).quantize(GRAIN)
     found.closed += change.closed
     found.entry_value += change.closed_entry_value
     found.exit_value += change.exit_value
