@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from trading.views import desk, reconciliation
+from trading.views import desk, reconciliation, symbols
 
 app_name = "trading"
 urlpatterns = [
@@ -10,6 +10,11 @@ urlpatterns = [
     path("halt", desk.halt_view, name="halt"),
     path("signals/<int:signal_id>/confirm", desk.signal_confirm, name="signal_confirm"),
     path("signals/<int:signal_id>/place", desk.signal_place_view, name="signal_place"),
+    path("symbols/", symbols.symbols_page, name="symbols"),
+    path("symbols/<str:symbol>/", symbols.symbol_page, name="symbol"),
+    path("symbols/<str:symbol>/chart.json", symbols.symbol_chart, name="symbol_chart"),
+    path("symbols/<str:symbol>/rules/<int:bar_s>", symbols.bar_rules, name="bar_rules"),
+    path("decisions/", symbols.decisions_page, name="decisions"),
     path("plans/<int:plan_id>/close", desk.plan_close_view, name="plan_close"),
     path("plans/<int:plan_id>/break-even", desk.plan_break_even_view, name="plan_break_even"),
     path("plans/<int:plan_id>/cancel-entries", desk.plan_cancel_entries_view, name="plan_cancel_entries"),

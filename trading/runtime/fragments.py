@@ -1,7 +1,7 @@
 """The fragments of the operator's pages: what each shows and which events make it wrong."""
 
 from trading.runtime.screen import Context, registry
-from trading.selectors import desk
+from trading.selectors import decisions, desk, symbols
 
 
 def _top_bar(role: str) -> Context:
@@ -23,6 +23,22 @@ def _fills(role: str) -> Context:
     return {"fills": desk.recent_fills(account.pk) if account else []}
 
 
+def _symbols(role: str) -> Context:
+    return {"rows": symbols.symbol_rows()}
+
+
+def _book(role: str, symbol: str) -> Context:
+    return {"book": symbols.book_view(symbol)}
+
+
+def _tick(role: str, symbol: str) -> Context:
+    return {"forming": symbols.forming_bar(symbol)}
+
+
+def _symbol_decisions(role: str, symbol: str) -> Context:
+    return {"symbol": symbol, "decisions": decisions.decision_page(symbol=symbol, count=12).rows}
+
+
 registry.add(
     "topbar",
     "trading/partials/_topbar.html",
@@ -32,3 +48,13 @@ registry.add(
 registry.add("signals", "trading/partials/_signals.html", _signals, dirtied_by={"signal", "decision", "trading_state"})
 registry.add("plans", "trading/partials/_plans.html", _plans, dirtied_by={"plan", "order", "fill", "position", "price"})
 registry.add("fills", "trading/partials/_fills.html", _fills, dirtied_by={"fill"})
+registry.add("symbols", "trading/partials/_symbols.html", _symbols, dirtied_by={"decision", "signal", "plan"})
+registry.add_family("book", "trading/partials/_book.html", _book, key="symbol", dirtied_by={"price"})
+registry.add_family("tick", "trading/partials/_tick.html", _tick, key="symbol", dirtied_by={"price"})
+registry.add_family(
+    "decisions",
+    "trading/partials/_symbol_decisions.html",
+    _symbol_decisions,
+    key="symbol",
+    dirtied_by={"decision", "signal"},
+)

@@ -33,6 +33,7 @@ from marketdata.runtime.service import MarketDataService, Wishes
 from marketdata.runtime.shards import ShardKeeper
 from marketdata.selectors import instruments
 from marketdata.selectors.times import to_datetime
+from marketdata.services.book_tops import book_top, book_tops_publish
 from marketdata.services.instruments import instruments_refresh
 from marketdata.services.prices import prices_publish
 from risk.core.limits import RiskLimits
@@ -152,12 +153,13 @@ class MarketLoop:
             threads=threads,
         )
         log.info("market_data_started", environment=environment, rate_ratio=round(rate, 2))
-        side = asyncio.create_task(self._side_jobs(service))
+        sides = [asyncio.create_task(self._side_jobs(service)), asyncio.create_task(_show_books(service))]
         try:
             await service.run(self.stop)
         finally:
-            side.cancel()
-            await asyncio.gather(side, return_exceptions=True)
+            for side in sides:
+                side.cancel()
+            await asyncio.gather(*sides, return_exceptions=True)
             log.info("market_data_stopped")
 
     def _decider(self, rate: float) -> Decider:
@@ -215,6 +217,20 @@ class MarketLoop:
             return
         if outcome.missing:
             log.warning("symbols_not_listed", symbols=list(outcome.missing))
+
+
+async def _show_books(service: MarketDataService) -> None:
+    """The books live on this event loop, so they are read here; only the writing goes to a thread."""
+    while True:
+        await asyncio.sleep(SCREEN_EVERY_S)
+        states = {symbol: service.state(symbol) for symbol in service.symbols}
+        tops = [
+            book_top(state.book, state.forming.get(5), symbol) for symbol, state in states.items() if state is not None
+        ]
+        try:
+            await asyncio.to_thread(book_tops_publish, [top for top in tops if top is not None])
+        except Exception as error:
+            log.warning("side_job_failed", job="books", error=repr(error))
 
 
 def _options(rate: float) -> PipelineOptions:

@@ -7,9 +7,10 @@ fragments at once, so a lost event is never more than one reconnect away from be
 """
 
 import asyncio
+import re
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import structlog
@@ -24,7 +25,10 @@ from avigrid.common import push
 
 PAUSE_S = 0.05
 """How long events gather before one rendering serves them all."""
-MISSED_AFTER_S = 20.0
+QUIET_S = 5.0
+"""After so long without any event what ages by itself (heartbeats) is painted anyway."""
+MOST_FRAGMENTS = 20
+_ARGUMENT = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
 SOCKETS = Gauge("avigrid_sockets", "Open page sockets of this process")
 RENDERED = Counter("avigrid_fragments_rendered_total", "Fragments rendered", ["fragment"])
@@ -44,12 +48,17 @@ class Reader:
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """`template` renders one element with the id `fragment-{name}`; `dirtied_by` are event kinds."""
+    """`template` renders one element with the id `fragment-{name}`; `dirtied_by` are event kinds.
+
+    One with a `key` is a family: pages ask for `{name}:{argument}` (one symbol, one plan), and an event whose payload
+    names another argument under `key` leaves it alone. `context(role, argument)`; the argument is "" otherwise.
+    """
 
     name: str
     template: str
-    context: Callable[[str], Context]
+    context: Callable[[str, str], Context]
     dirtied_by: frozenset[str]
+    key: str = ""
 
 
 @dataclass(eq=False)
@@ -68,18 +77,46 @@ class Registry:
     def add(
         self, name: str, template: str, context: Callable[[str], Context], *, dirtied_by: Iterable[str]
     ) -> Fragment:
-        fragment = Fragment(name, template, context, frozenset(dirtied_by))
-        self._fragments[name] = fragment
+        return self._put(Fragment(name, template, lambda role, argument: context(role), frozenset(dirtied_by)))
+
+    def add_family(
+        self,
+        name: str,
+        template: str,
+        context: Callable[[str, str], Context],
+        *,
+        key: str,
+        dirtied_by: Iterable[str],
+    ) -> Fragment:
+        return self._put(Fragment(name, template, context, frozenset(dirtied_by), key))
+
+    def _put(self, fragment: Fragment) -> Fragment:
+        self._fragments[fragment.name] = fragment
         return fragment
 
     def __getitem__(self, name: str) -> Fragment:
-        return self._fragments[name]
+        return self._fragments[name.partition(":")[0]]
 
     def known(self, names: Iterable[str]) -> frozenset[str]:
-        return frozenset(name for name in names if name in self._fragments)
+        return frozenset([name for name in names if self._is_known(name)][:MOST_FRAGMENTS])
 
-    def dirtied_by(self, kind: str) -> list[str]:
-        return [f.name for f in self._fragments.values() if kind in f.dirtied_by]
+    def _is_known(self, name: str) -> bool:
+        base, _, argument = name.partition(":")
+        fragment = self._fragments.get(base)
+        if fragment is None or bool(fragment.key) != bool(argument):
+            return False
+        return not argument or _ARGUMENT.fullmatch(argument) is not None
+
+    def dirtied_by(self, kind: str, payload: Mapping[str, object], shown: Iterable[str]) -> set[str]:
+        """Those of `shown` that an event makes wrong."""
+        return {name for name in shown if self._is_dirtied(name, kind, payload)}
+
+    def _is_dirtied(self, name: str, kind: str, payload: Mapping[str, object]) -> bool:
+        base, _, argument = name.partition(":")
+        fragment = self._fragments[base]
+        if kind not in fragment.dirtied_by:
+            return False
+        return not fragment.key or str(payload.get(fragment.key, argument)) == argument
 
 
 registry = Registry()
@@ -88,11 +125,11 @@ registry = Registry()
 def render(name: str, reader: Reader, *, out_of_band: bool) -> str:
     """One fragment as HTML; `out_of_band` marks it for swapping by its id."""
     fragment = registry[name]
-    with translation.override(reader.language), RENDER_SECONDS.labels(fragment=name).time():
-        html = render_to_string(
-            fragment.template, {**fragment.context(reader.role), "role": reader.role, "oob": out_of_band}
-        )
-    RENDERED.labels(fragment=name).inc()
+    argument = name.partition(":")[2]
+    with translation.override(reader.language), RENDER_SECONDS.labels(fragment=fragment.name).time():
+        context = fragment.context(reader.role, argument)
+        html = render_to_string(fragment.template, {**context, "role": reader.role, "oob": out_of_band})
+    RENDERED.labels(fragment=fragment.name).inc()
     return html
 
 
@@ -121,9 +158,12 @@ class Hub:
         self.watchers.discard(watcher)
         SOCKETS.set(len(self.watchers))
 
-    def mark(self, kind: str) -> None:
-        self._dirty.update(registry.dirtied_by(kind))
+    def mark(self, kind: str, payload: Mapping[str, object]) -> None:
+        self._dirty.update(registry.dirtied_by(kind, payload, self._shown()))
         self._wake.set()
+
+    def _shown(self) -> set[str]:
+        return {name for watcher in self.watchers for name in watcher.fragments}
 
     async def _listen(self) -> None:
         """The one subscription; when Redis comes back after an absence everything is painted again."""
@@ -132,12 +172,12 @@ class Hub:
             try:
                 channel = await layer.new_channel("screen")
                 await layer.group_add(push.GROUP, channel)
-                self._dirty.update(name for watcher in self.watchers for name in watcher.fragments)
+                self._dirty.update(self._shown())
                 self._wake.set()
                 while True:
                     message = await layer.receive(channel)
                     self.last_event = time.monotonic()
-                    self.mark(message["kind"])
+                    self.mark(message["kind"], message.get("payload", {}))
             except asyncio.CancelledError:
                 raise
             except Exception as error:
@@ -146,7 +186,10 @@ class Hub:
 
     async def _paint(self) -> None:
         while True:
-            await self._wake.wait()
+            try:
+                await asyncio.wait_for(self._wake.wait(), QUIET_S)
+            except TimeoutError:
+                self.mark("heartbeat", {})
             await asyncio.sleep(PAUSE_S)
             self._wake.clear()
             dirty, self._dirty = self._dirty, set()

@@ -3,16 +3,42 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from accounts.core.roles import Role
+from accounts.permissions.table import action_named
 from accounts.selectors.people import user_role
 from trading.runtime import fragments as _registered  # noqa: F401 - fills the registry
 from trading.selectors import desk
 
-PAGES = (("trading:desk", _("Desk")), ("trading:reconciliation", _("Reconciliation")))
+
+@dataclass(frozen=True, slots=True)
+class PageEntry:
+    """One entry of the navigation; shown to whoever may do `action`, and `demo_only` only in the demo."""
+
+    name: str
+    title: str | Promise
+    action: str
+    demo_only: bool = False
+
+
+PAGES = (
+    PageEntry("trading:desk", _("Desk"), "desk.read"),
+    PageEntry("trading:symbols", _("Symbols"), "market.read"),
+    PageEntry("trading:decisions", _("Decisions"), "market.read"),
+    # PageEntry("trading:plans", _("Plans"), "desk.read"),
+    # PageEntry("trading:performance", _("Performance"), "desk.read"),
+    # PageEntry("trading:risk", _("Risk"), "risk.read"),
+    PageEntry("trading:reconciliation", _("Reconciliation"), "reconciliation.read"),
+    # PageEntry("trading:system", _("Health"), "health.read"),
+    # PageEntry("trading:audit", _("Audit"), "audit.read"),
+    # PageEntry("trading:break_it", _("Break it"), "demo.faults", demo_only=True),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +58,9 @@ def page(
 ) -> HttpResponse:
     """Render a full page; `fragments` are those it keeps live besides the top bar."""
     role = user_role(request.user)
-    items = [NavigationItem(str(title), reverse(name), request.path == reverse(name)) for name, title in PAGES]
+    entries = [entry for entry in PAGES if _may_see(entry, role)]
+    here = _current(request.path, [reverse(entry.name) for entry in entries])
+    items = [NavigationItem(str(entry.title), reverse(entry.name), reverse(entry.name) == here) for entry in entries]
     return render(
         request,
         template,
@@ -45,3 +73,15 @@ def page(
         },
         status=status,
     )
+
+
+def _may_see(entry: PageEntry, role: Role | None) -> bool:
+    least = action_named(entry.action).least
+    if role is None or (least is not None and not role.includes(least)):
+        return False
+    return not entry.demo_only or bool(settings.AVIGRID["DEMO"])
+
+
+def _current(path: str, urls: Sequence[str]) -> str:
+    """The longest entry the path lies under; a plan's page belongs to Plans."""
+    return max((url for url in urls if path == url or (url != "/" and path.startswith(url))), key=len, default="")

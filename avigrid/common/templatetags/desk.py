@@ -86,10 +86,83 @@ def percent_fine(ratio: object) -> str:
 
 
 @register.filter
+def change(ratio: object) -> str | SafeString:
+    """A move of a price, signed and coloured, in percent."""
+    number = _decimal(ratio)
+    if number is None:
+        return DASH
+    kind = "gain" if number > 0 else "loss" if number < 0 else ""
+    sign = "+" if number > 0 else "−" if number < 0 else ""
+    return format_html('<span class="money {}">{}{} %</span>', kind, sign, f"{abs(number) * 100:.2f}")
+
+
+@register.filter
+def signed(value: object, places: int = 2) -> str:
+    """With its sign, without colour: a measure, no money."""
+    number = _decimal(value)
+    if number is None:
+        return DASH
+    return f"{number:+.{int(places)}f}".replace("-", "−")
+
+
+@register.filter
+def magnitude(value: object) -> str:
+    number = _decimal(value)
+    return "0" if number is None else plain_number(abs(number))
+
+
+@register.filter
+def plain_float(value: object) -> str:
+    """For attributes that a script or a drawing reads: a point, no grouping, whatever the language."""
+    return plain_number(value)
+
+
+@register.filter
+def size(value: object) -> str:
+    """A quantity from the market: enough digits to compare levels."""
+    number = _decimal(value)
+    return DASH if number is None else f"{float(number):,.6g}".replace(",", NARROW_SPACE)
+
+
+@register.filter
+def fixed(value: object, places: int) -> str:
+    """A column of prices with the same number of digits."""
+    number = _decimal(value)
+    return DASH if number is None else f"{number:.{int(places)}f}"
+
+
+@register.filter
+def usd_whole(value: object) -> str:
+    number = _decimal(value)
+    return DASH if number is None else _grouped(number, 0)
+
+
+@register.filter
+def duration(seconds: object) -> str:
+    """How long something took: 12 ms, 1.4 s, 3 min, 5 h, 2 d."""
+    number = _decimal(seconds)
+    if number is None:
+        return DASH
+    value = float(number)
+    if value < 1:
+        return f"{value * 1000:.0f} ms"
+    if value < 120:
+        return f"{value:.1f} s" if value < 10 else f"{value:.0f} s"
+    for size_s, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if value >= 2 * size_s:
+            return f"{value / size_s:.0f} {unit}"
+    return f"{value:.0f} s"
+
+
+@register.filter
 def measure(value: object) -> str:
     """A rule's value or limit: enough digits to compare, no more."""
     number = _decimal(value)
-    return DASH if number is None else f"{float(number):.5g}"
+    if number is None:
+        return DASH
+    if abs(number) >= 10_000:
+        return _grouped(number, 0 if number == number.to_integral_value() else 1)
+    return f"{float(number):.5g}".replace("-", "−")
 
 
 @register.filter

@@ -1,0 +1,176 @@
+"""A symbol's chart as numbers: closed 5m bars, what AVI-5 measures on them, and what happened there."""
+
+import math
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+
+from avigrid.exchange.kline_table import KlineTable
+from marketdata.indicators import batch
+from marketdata.selectors import bars
+from marketdata.selectors.times import to_datetime, to_ms
+from trading.avi5.config import StrategyConfig
+from trading.avi5.spec import PlanSpec
+from trading.models import OPEN_PLAN_STATUSES, Fill, Order, Plan, Signal, SignalStatus
+from trading.selectors.strategy import active_version, config_of
+
+INTERVAL_MIN = 5
+BAR_MS = INTERVAL_MIN * 60_000
+SHOWN_BARS = 500
+MOST_BARS = 2_000
+
+type Numbers = list[float | None]
+type JsonValue = str | int | float | bool | None | list[JsonValue] | dict[str, JsonValue]
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Something that happened in a bar. `kind`: signal or fill."""
+
+    bar_s: int
+    kind: str
+    direction: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class PriceLine:
+    """`kind`: entry, rung, stop or take_profit; `is_live` False: only offered, or already over."""
+
+    price: float
+    kind: str
+    label: str
+    is_live: bool
+
+
+def chart(
+    symbol: str, account_id: int | None, *, end_ms: int | None = None, count: int = SHOWN_BARS
+) -> dict[str, JsonValue]:
+    """The newest `count` bars that closed before `end_ms` (None: now). NaN comes as null, times as Unix seconds."""
+    config = _config()
+    warmup = max(config.vwap_bars, config.donchian_bars)
+    newest_ms = bars.newest_start_ms(symbol, INTERVAL_MIN)
+    if newest_ms is None:
+        return _empty(symbol, config)
+    close_ms = min(end_ms, newest_ms + BAR_MS) if end_ms is not None else newest_ms + BAR_MS
+    table = bars.newest_table(symbol, INTERVAL_MIN, close_ms, min(count, MOST_BARS) + warmup)
+    if not len(table):
+        return _empty(symbol, config)
+    shown = slice(min(warmup, max(len(table) - 1, 0)), None)
+    series = _series(table, config)
+    times = table.start_ms[shown]
+    since, until = to_datetime(int(times[0])), to_datetime(int(times[-1]) + BAR_MS)
+    return {
+        **_empty(symbol, config),
+        "bars": [
+            [int(t) // 1000, o, h, low, c, v]
+            for t, o, h, low, c, v in zip(
+                times.tolist(),
+                table.open[shown].tolist(),
+                table.high[shown].tolist(),
+                table.low[shown].tolist(),
+                table.close[shown].tolist(),
+                table.volume[shown].tolist(),
+                strict=True,
+            )
+        ],
+        "series": {name: _numbers(values[shown]) for name, values in series.items()},
+        "marks": [[m.bar_s, m.kind, m.direction, m.text] for m in _marks(symbol, account_id, since, until)],
+        "lines": [[x.price, x.kind, x.label, x.is_live] for x in _lines(symbol, account_id)],
+        "has_more": len(table) > count,
+    }
+
+
+def _empty(symbol: str, config: StrategyConfig) -> dict[str, JsonValue]:
+    return {
+        "symbol": symbol,
+        "interval_s": BAR_MS // 1000,
+        "trigger_sigma_x": config.trigger_sigma_x,
+        "max_sigma_x": config.max_sigma_x,
+        "bars": [],
+        "series": {},
+        "marks": [],
+        "lines": [],
+        "has_more": False,
+    }
+
+
+def _series(table: KlineTable, config: StrategyConfig) -> dict[str, npt.NDArray[np.float64]]:
+    vwap, sigma = batch.vwap_sigma(
+        batch.typical_price(table.high, table.low, table.close), table.volume, config.vwap_bars
+    )
+    top, bottom = batch.donchian(table.high, table.low, config.donchian_bars)
+    near, far = config.trigger_sigma_x * sigma, config.max_sigma_x * sigma
+    return {
+        "vwap": vwap,
+        "upper": vwap + near,
+        "lower": vwap - near,
+        "upper_far": vwap + far,
+        "lower_far": vwap - far,
+        "donchian_top": top,
+        "donchian_bottom": bottom,
+    }
+
+
+def _marks(symbol: str, account_id: int | None, since: datetime, until: datetime) -> list[Mark]:
+    signals = Signal.objects.filter(
+        symbol=symbol, decision__bar_start__gte=since, decision__bar_start__lt=until
+    ).values_list("decision__bar_start", "direction", "status", "score")
+    marks = [
+        Mark(to_ms(start) // 1000, "signal", direction, f"{status} {score:.2f}" if score is not None else status)
+        for start, direction, status, score in signals
+    ]
+    if account_id is not None:
+        fills = Fill.objects.filter(
+            account_id=account_id, symbol=symbol, executed_at__gte=since, executed_at__lt=until
+        ).values_list("executed_at", "side", "price", "quantity", "order__role")
+        for at, side, price, quantity, role in fills:
+            bar_s = to_ms(at) // BAR_MS * BAR_MS // 1000
+            text = f"{role or 'stop'} {_plain(quantity)} @ {_plain(price)}"
+            marks.append(Mark(bar_s, "fill", 1 if side == "Buy" else -1, text))
+    return sorted(marks, key=lambda mark: mark.bar_s)
+
+
+def _lines(symbol: str, account_id: int | None) -> list[PriceLine]:
+    """Of the open plans; without one, of the newest offer."""
+    plans = list(Plan.objects.filter(account_id=account_id, symbol=symbol, status__in=OPEN_PLAN_STATUSES))
+    if plans:
+        return [line for plan in plans for line in _plan_lines(plan)]
+    offer = Signal.objects.filter(symbol=symbol, status__in=(SignalStatus.NEW, SignalStatus.QUEUED)).first()
+    if offer is None:
+        return []
+    spec = PlanSpec.from_json(offer.spec)
+    lines = [PriceLine(float(rung.price), "rung", f"entry {rung.rung + 1}", False) for rung in spec.rungs]
+    targets = [tp.price for tp in spec.take_profits] or [r.take_profit for r in spec.rungs if r.take_profit is not None]
+    lines += [PriceLine(float(price), "take_profit", f"TP{n + 1}", False) for n, price in enumerate(targets)]
+    return [*lines, PriceLine(float(spec.stop), "stop", "stop", False)]
+
+
+def _plan_lines(plan: Plan) -> list[PriceLine]:
+    lines = []
+    if plan.stop_price is not None:
+        label = "stop" if plan.stop_confirmed == plan.stop_price else "stop (on its way)"
+        lines.append(PriceLine(float(plan.stop_price), "stop", label, True))
+    working = Order.objects.filter(plan=plan, is_reserved=True).exclude(price=None)
+    for order in working.order_by("role", "rung"):
+        kind = {"entry": "rung", "take_profit": "take_profit"}.get(order.role, "entry")
+        name = "entry" if order.role == "entry" else "TP" if order.role == "take_profit" else order.role
+        lines.append(
+            PriceLine(float(order.price or 0), kind, f"{name} {order.rung + 1} · {_plain(order.quantity)}", True)
+        )
+    return lines
+
+
+def _config() -> StrategyConfig:
+    version = active_version()
+    return config_of(version) if version else StrategyConfig()
+
+
+def _numbers(values: npt.NDArray[np.float64]) -> Numbers:
+    return [value if math.isfinite(value) else None for value in values.tolist()]
+
+
+def _plain(value: object) -> str:
+    return f"{float(str(value)):.10g}"
