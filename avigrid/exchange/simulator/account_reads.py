@@ -228,7 +228,7 @@ def fee_rate(core: Core, account: Account, params: Params) -> Row:
     symbols = symbol_filter(core, params)
     fees = account.fees
     items: list[Row] = [
-        {"symbol": name, "takerFeeRate": plain(fees.taker), "makerFeeRate": plain(fees.maker)}
+        {"symbol": name, "takerFeeRate": plain(fees.taker), "makerFeeRate": plain(fees.maker), "baseCoin": ""}
         for name in core.markets
         if category == "linear" and (symbols is None or name in symbols)
     ]

@@ -53,7 +53,7 @@ def test_maker_and_taker_fees() -> None:
     row = floor.executions()[0]
     assert (row["execFee"], row["feeRate"], row["isMaker"]) == ("1", "0.0002", True)
     assert floor.venue.fee_rate(floor.body())["list"] == [
-        {"symbol": "BTCUSDT", "takerFeeRate": "0.00055", "makerFeeRate": "0.0002"}
+        {"symbol": "BTCUSDT", "takerFeeRate": "0.00055", "makerFeeRate": "0.0002", "baseCoin": ""}
     ]
 
 
