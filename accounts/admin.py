@@ -27,7 +27,7 @@ from avigrid.kernel.errors import AviGridError
 admin.site.unregister(Group)  # roles are set through the service, which audits them
 
 
-class ServiceAdmin(ModelAdmin):  # type: ignore[misc]
+class ServiceAdmin(ModelAdmin):
     """A refusal of a service becomes a message above the form; nothing is ever deleted here."""
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -41,7 +41,7 @@ class ServiceAdmin(ModelAdmin):  # type: ignore[misc]
             return redirect(request.get_full_path())
 
 
-class UserForm(forms.ModelForm):  # type: ignore[type-arg]
+class UserForm(forms.ModelForm):
     role = forms.ChoiceField(choices=[(role.value, role.value) for role in Role])
 
     class Meta:
@@ -138,7 +138,7 @@ class TradingAccountAdmin(ServiceAdmin):
         obj.pk = made.pk
 
 
-class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
+class ApiKeyForm(forms.ModelForm):
     secret = forms.CharField(
         max_length=200, widget=forms.PasswordInput(attrs={"autocomplete": "off"}, render_value=False)
     )

@@ -13,6 +13,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.api.caller import caller
 from accounts.api.schema import OTP_HEADER, problems
 from accounts.api.serializers import AccountSerializer, ApiKeyCreateSerializer, ApiKeySerializer
 from accounts.models import ApiKey, TradingAccount
@@ -66,7 +67,7 @@ class ApiKeyViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[ApiKey]):
             raise ValidationError({"account": ["There is no such account."]})
         store = api_key_rotate if given.pop("replace") else api_key_add
         added = store(
-            account=account, trial=import_string(settings.KEY_TRIAL_CALL), actor=request.user, otp_used=True, **given
+            account=account, trial=import_string(settings.KEY_TRIAL_CALL), actor=caller(request), otp_used=True, **given
         )
         body: dict[str, Any] = dict(ApiKeySerializer(added.key).data)
         body["warnings"] = list(added.warnings)
@@ -75,5 +76,5 @@ class ApiKeyViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[ApiKey]):
     @extend_schema(operation_id="api_keys_deactivate", parameters=[OTP_HEADER], responses={204: None, **problems(404)})
     def destroy(self, request: Request, pk: int) -> Response:
         """Deactivates; the row stays. Trading with this account stops."""
-        api_key_deactivate(key=self.get_object(), actor=request.user, otp_used=True)
+        api_key_deactivate(key=self.get_object(), actor=caller(request), otp_used=True)
         return Response(status=status.HTTP_204_NO_CONTENT)

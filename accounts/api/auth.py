@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.api.caller import caller
 from accounts.api.schema import open_problems, problems
 from accounts.api.serializers import (
     CodeSerializer,
@@ -20,6 +21,7 @@ from accounts.api.serializers import (
     TokenPairSerializer,
 )
 from accounts.api.throttles import AddressThrottle, CodeThrottle, LoginThrottle, RoleThrottle
+from accounts.permissions.api import api_visitor
 from accounts.services.login import LoginRefused, code_step, login_note, password_step
 from accounts.services.second_factor import code_check, device_begin, device_confirm, device_remove, has_device
 from accounts.services.tokens import TokenRefused, tokens_issue, tokens_refresh, tokens_revoke
@@ -30,8 +32,8 @@ class LoginView(APIView):
     """Password and code in one request. Without a device only `auth/2fa/*` is open to a trader or admin."""
 
     access: ClassVar = {"POST": "login"}
-    authentication_classes: ClassVar = []
-    throttle_classes: ClassVar = [AddressThrottle, LoginThrottle]
+    authentication_classes = ()
+    throttle_classes = (AddressThrottle, LoginThrottle)
 
     @extend_schema(
         operation_id="auth_login", request=LoginSerializer, responses={200: TokenPairSerializer, **open_problems(401)}
@@ -57,8 +59,8 @@ class RefreshView(APIView):
     """The refresh token works once; using an old one again ends the whole login."""
 
     access: ClassVar = {"POST": "login"}
-    authentication_classes: ClassVar = []
-    throttle_classes: ClassVar = [AddressThrottle]
+    authentication_classes = ()
+    throttle_classes = (AddressThrottle,)
 
     @extend_schema(
         operation_id="auth_refresh",
@@ -77,8 +79,8 @@ class LogoutView(APIView):
     """Ends the login the refresh token belongs to."""
 
     access: ClassVar = {"POST": "login"}
-    authentication_classes: ClassVar = []
-    throttle_classes: ClassVar = [AddressThrottle]
+    authentication_classes = ()
+    throttle_classes = (AddressThrottle,)
 
     @extend_schema(operation_id="auth_logout", request=RefreshSerializer, responses={204: None, **open_problems(401)})
     def post(self, request: Request) -> Response:
@@ -97,14 +99,14 @@ class DeviceSetUpView(APIView):
     @extend_schema(operation_id="auth_2fa_setup", request=None, responses={200: DeviceSetUpSerializer, **problems(409)})
     def post(self, request: Request) -> Response:
         _refuse_unverified_owner(request)
-        return Response(DeviceSetUpSerializer(device_begin(user=request.user)).data)
+        return Response(DeviceSetUpSerializer(device_begin(user=caller(request))).data)
 
 
 class DeviceConfirmView(APIView):
     """Confirm the device; log in again afterwards to get a token that carries the second factor."""
 
     access: ClassVar = {"POST": "own.session"}
-    throttle_classes: ClassVar = [AddressThrottle, CodeThrottle]
+    throttle_classes = (AddressThrottle, CodeThrottle)
 
     @extend_schema(
         operation_id="auth_2fa_confirm",
@@ -114,7 +116,7 @@ class DeviceConfirmView(APIView):
     @method_decorator(sensitive_variables("codes"))
     def post(self, request: Request) -> Response:
         _refuse_unverified_owner(request)
-        _, codes = device_confirm(user=request.user, code=_checked(CodeSerializer, request)["code"])
+        _, codes = device_confirm(user=caller(request), code=_checked(CodeSerializer, request)["code"])
         return Response({"recovery_codes": codes})
 
 
@@ -122,22 +124,22 @@ class DeviceDisableView(APIView):
     """Remove the device, with a code of it. Every login ends; traders and admins must set up a new one to go on."""
 
     access: ClassVar = {"POST": "own.session"}
-    throttle_classes: ClassVar = [AddressThrottle, RoleThrottle, CodeThrottle]
+    throttle_classes = (AddressThrottle, RoleThrottle, CodeThrottle)
 
     @extend_schema(
         operation_id="auth_2fa_disable", request=CodeSerializer, responses={204: None, **problems(400, 409, 415)}
     )
     def post(self, request: Request) -> Response:
-        if code_check(user=request.user, code=_checked(CodeSerializer, request)["code"]) is None:
+        if code_check(user=caller(request), code=_checked(CodeSerializer, request)["code"]) is None:
             raise Refused("wrong_code", "This code is not right, or was used already.", status_code=409)
-        device_remove(user=request.user, actor=request.user, reason="asked by owner")
+        device_remove(user=caller(request), actor=caller(request), reason="asked by owner")
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 def _refuse_unverified_owner(request: Request) -> None:
     """A stolen password alone must not be able to replace the device."""
-    verified = request.auth.get("otp") if request.auth is not None else getattr(request.user, "otp_device", None)
-    if not verified and has_device(request.user):
+    verified = api_visitor(request).verified
+    if not verified and has_device(caller(request)):
         raise Refused("device_required", "Log in with your present device first.")
 
 

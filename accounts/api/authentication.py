@@ -15,7 +15,7 @@ from accounts.services.tokens import TokenRefused, token_user
 class TokenAuthentication(JWTAuthentication):
     """The token must be valid AND its login must still stand: deactivation, logout and role changes count at once."""
 
-    def get_user(self, validated_token: Token) -> User:
+    def get_user(self, validated_token: Token) -> User:  # type: ignore[override]
         try:
             return token_user(validated_token)
         except TokenRefused as refused:

@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.encoders import JSONEncoder
 
+from accounts.api.caller import caller
 from accounts.services.idempotency import Answer, call_once
 from avigrid.common.api_errors import CONTENT_TYPE, Refused, problem_of
 from avigrid.kernel.errors import AviGridError
@@ -46,7 +47,7 @@ def idempotent(operation: Operation, *, required: bool = True) -> Operation:
                 response = refused
             return Answer(response.status_code, json.loads(json.dumps(response.data, cls=JSONEncoder)))
 
-        answer, was_replayed = call_once(user=request.user, key=key, request=said, call=call)
+        answer, was_replayed = call_once(user=caller(request), key=key, request=said, call=call)
         kind = CONTENT_TYPE if answer.status_code >= 400 else None
         response = Response(answer.body, status=answer.status_code, content_type=kind)
         response["Idempotent-Replayed"] = "true" if was_replayed else "false"

@@ -19,7 +19,7 @@ class ProblemSerializer(serializers.Serializer[object]):
     code = serializers.CharField()
     detail = serializers.CharField()
     request_id = serializers.CharField(required=False, allow_blank=True)
-    errors = serializers.JSONField(required=False)
+    errors = serializers.JSONField(required=False)  # type: ignore[assignment]
     details = serializers.DictField(child=serializers.CharField(), required=False)
 
 
@@ -123,7 +123,7 @@ class ApiKeySerializer(serializers.ModelSerializer[ApiKey]):
 
 class ApiKeyCreateSerializer(serializers.Serializer[object]):
     account = serializers.IntegerField(min_value=1, max_value=2**63 - 1)
-    label = serializers.CharField(max_length=60)
+    label = serializers.CharField(max_length=60)  # type: ignore[assignment]
     key_id = serializers.RegexField(r"^[A-Za-z0-9]{8,80}$")
     secret = serializers.RegexField(r"^[A-Za-z0-9]{8,200}$", write_only=True)
     replace = serializers.BooleanField(required=False, default=False, help_text="rotate: the active key is replaced")

@@ -9,6 +9,7 @@ from rest_framework import mixins, status, viewsets
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.api.caller import caller
 from accounts.api.schema import OTP_HEADER, problems
 from accounts.api.serializers import UserCreateSerializer, UserPatchSerializer, UserSerializer
 from accounts.core.roles import Role
@@ -55,7 +56,7 @@ class UserViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gen
         """The new person gets a one-time link by e-mail to choose a password."""
         given = _checked(UserCreateSerializer, request)
         user = user_create(
-            email=given["email"], role=Role(given["role"]), name=given["name"], actor=request.user, otp_used=True
+            email=given["email"], role=Role(given["role"]), name=given["name"], actor=caller(request), otp_used=True
         )
         self._send_link(request, user, OneTimeLink.Purpose.ACTIVATE)
         return Response(self._shape(user.pk), status=status.HTTP_201_CREATED)
@@ -71,21 +72,21 @@ class UserViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gen
         user = self.get_object()
         given = _checked(UserPatchSerializer, request)
         if "name" in given:
-            user_rename(user=user, name=given["name"], actor=request.user)
+            user_rename(user=user, name=given["name"], actor=caller(request))
         if "role" in given:
-            user_role_set(user=user, role=Role(given["role"]), actor=request.user, otp_used=True)
+            user_role_set(user=user, role=Role(given["role"]), actor=caller(request), otp_used=True)
         if given.get("is_active") is False:
-            user_deactivate(user=user, actor=request.user, reason=given["reason"], otp_used=True)
+            user_deactivate(user=user, actor=caller(request), reason=given["reason"], otp_used=True)
         if given.get("is_active") is True:
-            user_reactivate(user=user, actor=request.user, otp_used=True)
+            user_reactivate(user=user, actor=caller(request), otp_used=True)
         if given.get("reset_device"):
-            device_remove(user=user, actor=request.user, reason=given["reason"])
+            device_remove(user=user, actor=caller(request), reason=given["reason"])
         if given.get("reset_password"):
             self._send_link(request, user, OneTimeLink.Purpose.RESET)
         return Response(self._shape(user.pk))
 
     def _send_link(self, request: Request, user: User, purpose: OneTimeLink.Purpose) -> None:
-        link_send(user=user, purpose=purpose, actor=request.user, base_url=request.build_absolute_uri("/"))
+        link_send(user=user, purpose=purpose, actor=caller(request), base_url=request.build_absolute_uri("/"))
 
     def _shape(self, user_id: int) -> Any:
         return UserSerializer(self.get_queryset().get(pk=user_id)).data

@@ -28,7 +28,7 @@ class UserManager(BaseUserManager["User"]):
         return self.create_user(email, password, is_superuser=True, **extra)
 
 
-class User(AbstractBaseUser, PermissionsMixin):
+class User(AbstractBaseUser, PermissionsMixin):  # type: ignore[django-manager-missing]
     """Deactivating or changing the password raises `auth_epoch`: older tokens carry the old number and stop working."""
 
     email = models.EmailField(max_length=254, unique=True)

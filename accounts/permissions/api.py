@@ -5,6 +5,7 @@ from typing import Any
 from django.utils import timezone
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
+from rest_framework_simplejwt.tokens import Token
 
 from accounts.permissions.decide import Answer, Visitor, decide
 from accounts.permissions.http import CODE_HEADER, action_for, note_code, visitor_of
@@ -53,7 +54,11 @@ def api_visitor(request: Request) -> Visitor:
         user = request.user
         return Visitor(user, visitor.verified, visitor.code_age_s)
     age = None if given is None else timezone.now().timestamp() - given
-    return Visitor(user=request.user, verified=bool(request.auth.get("otp")), code_age_s=age)
+    return Visitor(user=request.user, verified=_issued_with_code(request.auth), code_age_s=age)
+
+
+def _issued_with_code(token: object) -> bool:
+    return isinstance(token, Token) and bool(token.get("otp"))
 
 
 def _code_given(request: Request) -> bool:

@@ -50,7 +50,7 @@ def login_page(request: HttpRequest) -> HttpResponse:
 def code_page(request: HttpRequest) -> HttpResponse:
     pending = request.session.get(_PENDING)
     user = _pending_user(pending)
-    if user is None:
+    if pending is None or user is None:
         request.session.pop(_PENDING, None)
         return redirect("accounts:login")
     form = CodeForm(request.POST or None)

@@ -19,7 +19,7 @@ CONTENT_TYPE = "application/problem+json"
 class Refused(exceptions.APIException):
     """A refusal with our own code; 403 unless said otherwise."""
 
-    status_code = status.HTTP_403_FORBIDDEN
+    status_code: int = status.HTTP_403_FORBIDDEN
 
     def __init__(self, code: str, sentence: str, *, status_code: int | None = None) -> None:
         super().__init__(detail=sentence, code=code)
@@ -106,7 +106,7 @@ def problem_of(error: Exception) -> Response | None:
     if isinstance(error, PermissionDenied):
         return problem(code="permission_denied", detail="This is not allowed.", status_code=403)
     if isinstance(error, DjangoValidationError):
-        fields = error.message_dict if hasattr(error, "error_dict") else {"non_field_errors": error.messages}
+        fields: Any = error.message_dict if hasattr(error, "error_dict") else {"non_field_errors": error.messages}
         return problem(code="invalid", detail="The input is not valid.", status_code=400, errors=fields)
     if isinstance(error, exceptions.ValidationError):
         fields = error.detail if isinstance(error.detail, dict) else {"non_field_errors": error.detail}

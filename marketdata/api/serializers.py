@@ -57,7 +57,7 @@ class KlineSerializer(serializers.ModelSerializer[Kline]):
 
 
 class FiniteOrNull(serializers.FloatField):
-    def to_representation(self, value: float) -> float | None:
+    def to_representation(self, value: float) -> float | None:  # type: ignore[override]
         return value if math.isfinite(value) else None
 
 

@@ -57,7 +57,7 @@ class LimitsPatchSerializer(serializers.Serializer[object]):
 class StateRowSerializer(serializers.Serializer[object]):
     symbol = serializers.CharField(allow_null=True)
     state = serializers.ChoiceField(choices=STATES)
-    source = serializers.CharField()
+    source = serializers.CharField()  # type: ignore[assignment]
     reason = serializers.CharField()
     changed_at = serializers.DateTimeField()
 

@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.api.caller import caller
 from accounts.api.filters import TimeFilter
 from accounts.api.idempotent import idempotent_if_keyed
 from accounts.api.lists import ReadOnly, asked_account, checked
@@ -62,7 +63,7 @@ class LimitsView(APIView):
         limits_update(
             account_id=account.pk,
             changes=given,
-            actor=request.user,
+            actor=caller(request),
             reason=reason,
             otp_used=True,
             expected_version=expected,
@@ -141,7 +142,7 @@ class RearmView(APIView):
             symbol=given["symbol"],
             to=State(given["to"]),
             reason=given["reason"],
-            actor=request.user,
+            actor=caller(request),
             otp_used=True,
         )
         return _switched(account.pk, given["symbol"], change)
@@ -211,7 +212,7 @@ def _switch(request: Request, *, flatten: bool) -> Response:
         symbol=given["symbol"],
         source=StateSource.API,
         reason=given["reason"],
-        actor=request.user,
+        actor=caller(request),
         flatten=flatten,
     )
     return _switched(account.pk, given["symbol"], change)

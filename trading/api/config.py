@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.api.caller import caller
 from accounts.api.lists import ReadOnly, checked
 from accounts.api.schema import OTP_HEADER, problems
 from trading.api.serializers import StrategyPatchSerializer, StrategySerializer
@@ -41,7 +42,7 @@ class ConfigView(APIView):
         if config.config_hash == active.config_hash:
             return Response(StrategySerializer(active).data)
         version = strategy_version_create(
-            config=config, stage=active.stage, note=given["note"], actor=request.user, now=timezone.now()
+            config=config, stage=active.stage, note=given["note"], actor=caller(request), now=timezone.now()
         )
         return Response(StrategySerializer(version).data)
 

@@ -11,6 +11,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.api.caller import caller
 from accounts.api.filters import TimeFilter
 from accounts.api.idempotent import idempotent
 from accounts.api.lists import ReadOnly, checked
@@ -130,4 +131,4 @@ def _done(command: Callable[..., Plan], request: Request, plan_id: int) -> Respo
     if not Plan.objects.filter(pk=plan_id).exists():
         raise Http404
     reason = checked(ReasonSerializer, request)["reason"]
-    return Response(PlanSerializer(command(plan_id=plan_id, user=request.user, reason=reason)).data)
+    return Response(PlanSerializer(command(plan_id=plan_id, user=caller(request), reason=reason)).data)

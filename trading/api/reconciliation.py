@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.api.caller import caller
 from accounts.api.lists import ReadOnly, asked_account
 from accounts.api.schema import problems
 from accounts.services.audit import audit
@@ -63,7 +64,7 @@ class RunView(APIView):
     def post(self, request: Request) -> Response:
         account = asked_account(request)
         last = ReconciliationRun.objects.filter(account=account.pk).order_by("-pk").values_list("pk", flat=True).first()
-        audit(actor=request.user, action="reconciliation.asked", obj=account)
+        audit(actor=caller(request), action="reconciliation.asked", obj=account)
         wake_execution(account.pk, "reconcile")
         return Response({"asked": True, "last_run_id": last}, status=status.HTTP_202_ACCEPTED)
 

@@ -12,6 +12,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.api.caller import caller
 from accounts.api.filters import TimeFilter
 from accounts.api.idempotent import idempotent
 from accounts.api.lists import ReadOnly, checked
@@ -94,7 +95,7 @@ class SignalViewSet(ReadOnly):
         account = trading_account(given["account"]) if "account" in given else primary_account()
         if account is None:
             raise ValidationError({"account": ["There is no such trading account."]})
-        placement = signal_place(signal_id=signal.pk, account_id=account.pk, user=request.user)
+        placement = signal_place(signal_id=signal.pk, account_id=account.pk, user=caller(request))
         placed = status.HTTP_201_CREATED if placement.placed else status.HTTP_409_CONFLICT
         return Response(PlacementSerializer(placement).data, status=placed)
 

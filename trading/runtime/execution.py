@@ -241,6 +241,8 @@ class Execution:
             self.protection.run()
         if any(woken.kind in ("trading_state", "plan") for woken in others):
             self.halting.run()
+        if self.is_ready and any(woken.kind == "reconcile" for woken in others):
+            self._reconcile("manual")
         return effects
 
     def _drain(self) -> None:

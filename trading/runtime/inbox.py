@@ -31,7 +31,7 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Woken:
-    """A NOTIFY: "intents", "plan", "trading_state"; `flatten` comes with the last."""
+    """A NOTIFY: "intents", "plan", "reconcile", "trading_state"; `flatten` comes with the last."""
 
     kind: str
     symbol: str | None = None
