@@ -2,9 +2,11 @@
 
 from decimal import Decimal
 
+from risk.selectors import guards_of
 from tests.support.trading_desk import TradingDesk
 from trading.models import Fill, LedgerEntry, Order, Plan, Position, SlippageRecord
 from trading.services.plan_commands import plan_break_even, plan_close
+from trading.services.times import to_ms
 
 
 def test_click_to_protected_position_to_operator_close(desk: TradingDesk) -> None:
@@ -49,6 +51,7 @@ def test_the_venues_stop_ends_the_plan(desk: TradingDesk) -> None:
     assert plan.realised_pnl_usd < 0
     assert plan.fills.filter(order__isnull=True).exists()
     assert Position.objects.get().size == 0
+    assert guards_of(plan.account_id, "SOLUSDT", to_ms(plan.closed_at)).stop_streak == 1
     desk.assert_books_equal_venue()
 
 

@@ -10,7 +10,8 @@ from decimal import Decimal
 from django.db.models import Q, Sum
 
 from avigrid.common import push
-from avigrid.kernel.orders import Execution, Side
+from avigrid.kernel.orders import Execution, OrderRole, Side
+from risk.services.meters import entry_note
 from trading.engine import belief as beliefs
 from trading.engine.ledger import FillFact, PositionState, book, fold, slippage_bps
 from trading.models import (
@@ -81,6 +82,8 @@ def execution_book(
     closed_qty = position_fold(fill)
     if order is not None:
         _order_fill(order, fill, now)
+    if plan is not None and order is not None and order.role == OrderRole.ENTRY:
+        _entry_note(plan, fill)
     if fill.fee_usd:
         _ledger_write(fill, LedgerKind.FEE, -fill.fee_usd)
     _slippage_write(fill, order, plan, is_entry=closed_qty < fill.quantity)
@@ -91,6 +94,12 @@ def execution_book(
         {"fill_id": fill.pk, "plan_id": fill.plan_id, "symbol": fill.symbol, "position_idx": fill.position_idx},
     )
     return Booking(account_id, fill.symbol, position_idx, fill.plan_id, fill)
+
+
+def _entry_note(plan: Plan, fill: Fill) -> None:
+    """The plan's first entry starts the anti-churn wait; a grid's re-armed rungs do not prolong it."""
+    if not Fill.objects.filter(plan=plan, order__role=OrderRole.ENTRY).exclude(pk=fill.pk).exists():
+        entry_note(account_id=plan.account_id, symbol=plan.symbol, direction=plan.direction, at=fill.executed_at)
 
 
 def position_idx_of(execution: Execution, *, hedge_mode: bool) -> int:

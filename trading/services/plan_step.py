@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 from accounts.services.audit import audit
 from avigrid.common import push
 from avigrid.kernel.orders import OrderStatus
+from risk.services.meters import loss_streak_note
 from trading.avi5.actions import (
     Action,
     Activate,
     BeginClose,
     CancelOrder,
+    CloseReason,
     Finish,
     MoveStop,
     NotifyOnce,
@@ -133,6 +135,9 @@ def _finish(plan: Plan, action: Finish, market: MarketView, now: datetime, actor
     plan.stop_price = None
     plan.save(update_fields=["status", "close_reason", "closed_at", "stop_price"])
     result = plan.realised_pnl_usd - plan.fees_usd + plan.funding_usd
+    if plan.fills.exists():
+        stopped = plan.close_reason == CloseReason.STOP and result < 0
+        loss_streak_note(account_id=plan.account_id, stopped=stopped, at=plan.closed_at)
     audit(
         actor=actor,
         action="plan.finished",

@@ -1,7 +1,7 @@
 """Executions into rows: once, in any order, with every consequence."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import permutations
 
@@ -10,6 +10,7 @@ from django.db import IntegrityError, transaction
 
 from accounts.models import TradingAccount
 from avigrid.kernel.orders import Execution, Side
+from risk.selectors import anti_churn_until
 from trading.models import Fill, LedgerEntry, Order, Plan, Position
 from trading.services.booking import execution_book, position_idx_of
 
@@ -161,3 +162,15 @@ def test_the_database_keeps_one_open_plan_per_position(order: Order) -> None:
     plan.pk = None
     with pytest.raises(IntegrityError), transaction.atomic():
         plan.save(force_insert=True)
+
+
+def test_the_first_entry_of_a_plan_starts_the_anti_churn_wait_and_later_ones_do_not(
+    account: TradingAccount, order: Order
+) -> None:
+    first, second = STORY[0], STORY[1]
+    for row in (first, second):
+        execution_book(account_id=account.pk, execution=row, hedge_mode=True, received_at=NOW, now=NOW)
+    entered_at = datetime.fromtimestamp((START_MS + 1) / 1000, UTC)
+    free_at = anti_churn_until(account.pk, symbol="BTCUSDT", direction=1, now=entered_at)
+    assert free_at == entered_at + timedelta(seconds=900)
+    assert anti_churn_until(account.pk, symbol="BTCUSDT", direction=-1, now=entered_at) is None
