@@ -22,7 +22,7 @@ _APPLY = f"""
     ), old AS (
         SELECT k.start, k.open, k.high, k.low, k.close, k.volume, k.turnover, k.source
         FROM marketdata_kline k JOIN new USING (start)
-        WHERE k.symbol = %(symbol)s AND k.interval_min = %(interval)s FOR UPDATE OF k
+        WHERE k.symbol = %(symbol)s AND k.interval_min = %(interval)s
     ), applied AS (
         UPDATE marketdata_kline k SET open = new.open, high = new.high, low = new.low, close = new.close,
             volume = new.volume, turnover = new.turnover, source = %(source)s
@@ -40,7 +40,11 @@ log = structlog.get_logger(__name__)
 
 
 def kline_corrections_apply(new: KlineTable, *, now_ms: int) -> int:
-    """Inside the caller's transaction, for bars that are stored and differ; returns how many were corrected."""
+    """Inside the caller's transaction, for bars that are stored and differ; returns how many were corrected.
+
+    The caller holds the series' advisory lock, and nobody else changes stored bars: the rows need no lock of their own
+    (TimescaleDB could not lock those it has compressed).
+    """
     params: dict[str, Any] = {name: getattr(new, name).tolist() for name in VALUES}
     params |= {
         "start": [to_datetime(ms) for ms in new.start_ms.tolist()],

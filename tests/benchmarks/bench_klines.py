@@ -166,7 +166,7 @@ def main() -> None:
     numbers = [int(word) for word in sys.argv[1:] if word.isdigit()]
     logging.disable(logging.WARNING)
     settings.DATABASES["default"]["TEST"]["NAME"] = f"bench_klines_{os.getpid()}"
-    old = setup_databases(verbosity=0, interactive=False)
+    old = setup_databases(verbosity=0, interactive=False, serialized_aliases=[])
     try:
         result = measure(numbers[0] if numbers else 200_000)
     finally:

@@ -127,6 +127,7 @@ def test_the_backfill_command_refuses_with_a_sentence_and_code_2(tmp_path, capsy
     assert Kline.objects.count() == 0
 
 
+@pytest.mark.django_db(transaction=True)  # a continuous aggregate is refreshed outside of any transaction
 def test_data_quality_of_what_is_stored(tmp_path, capsys):
     table = saw_table(50)
     keep = table.take(table.start_ms != T0 + 10 * 300_000)

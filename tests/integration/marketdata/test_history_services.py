@@ -57,6 +57,7 @@ def test_funding_continues_from_the_newest_rate():
     assert funding_rates("BTCUSDT", T0, T0 + 2 * DAY_MS) == reader.funding
 
 
+@pytest.mark.django_db(transaction=True)  # a continuous aggregate is refreshed outside of any transaction
 def test_rollups_agree_with_the_venues_own_bars_or_say_where_not():
     now_ms = T0 + DAY_MS
     klines_bulk_store(saw_table(14), source=KlineSource.REST, now_ms=now_ms)
