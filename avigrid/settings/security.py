@@ -154,6 +154,7 @@ VAULT_TRANSIT_MOUNT = env.text("VAULT_TRANSIT_MOUNT", "transit")
 VAULT_TRANSIT_KEYS = {
     "exchange": env.text("VAULT_TRANSIT_KEY_EXCHANGE", "avigrid-exchange"),
     "otp": env.text("VAULT_TRANSIT_KEY_OTP", "avigrid-otp"),
+    "notification": env.text("VAULT_TRANSIT_KEY_NOTIFICATION", "avigrid-notification"),
 }
 VAULT_CACERT = env.text("VAULT_CACERT", "")
 VAULT_TIMEOUT_S = env.number("VAULT_TIMEOUT_S", 5, minimum=0.1)

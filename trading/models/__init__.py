@@ -2,6 +2,7 @@
 
 from trading.models.delivery import Delivery
 from trading.models.fills import EquitySnapshot, Fill, LedgerEntry, LedgerKind, Position, SlippageRecord
+from trading.models.notification_channel import NotificationChannel
 from trading.models.orders import LIVE_STATUSES, TERMINAL_STATUSES, Order, OrderEvent
 from trading.models.outbox import OutboxEvent
 from trading.models.plans import OPEN_PLAN_STATUSES, Plan, PlanOrigin, PlanStatus
@@ -19,6 +20,7 @@ __all__ = [
     "Fill",
     "LedgerEntry",
     "LedgerKind",
+    "NotificationChannel",
     "Order",
     "OrderEvent",
     "OutboxEvent",

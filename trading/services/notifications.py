@@ -1,66 +1,117 @@
-"""The outbox delivered: every event to every channel at least once, repeats only where an answer was lost."""
+"""The outbox delivered: every event to every channel that wants it, at least once; repeats only where an answer was
+lost. No transaction is open while a receiver is being waited for."""
 
-from collections.abc import Sequence
+import random
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from django.db import transaction
-from django.db.models import Q
+import structlog
+from django.db.models import Q, QuerySet
 
+from trading.engine.notifying import is_hopeless, quiet_until, wait_s, wants
 from trading.models import Delivery, OutboxEvent
 from trading.services.channels import Channel, DeliveryFailed, configured
 
-FIRST_WAIT = timedelta(seconds=5)
-LONGEST_WAIT = timedelta(hours=1)
-GIVE_UP_AFTER = timedelta(hours=24)
-TOLD_KINDS = ("plan_opened", "plan_closed", "break_even", "funding")
-"""Of mere information these are worth a message; every warning is."""
+CLAIM = timedelta(minutes=2)
+"""How long a deliverer may be at one event before another takes over."""
+
+log = structlog.get_logger(__name__)
 
 
-def notifications_deliver(*, now: datetime, channels: Sequence[Channel] | None = None, limit: int = 100) -> int:
-    """How many messages arrived. Runs beside others without doubling: each event is locked while it is worked on."""
+def notifications_deliver(
+    *,
+    now: datetime,
+    channels: Sequence[Channel] | None = None,
+    limit: int = 50,
+    chance: Callable[[], float] = random.random,
+) -> int:
+    """How many messages arrived. May run beside itself: each event is claimed before it is worked on.
+
+    A channel that fails is left alone for the rest of the run, so that a dead receiver costs one timeout.
+    """
     targets = configured() if channels is None else channels
-    due = OutboxEvent.objects.filter(delivered_at__isnull=True).filter(
-        Q(next_attempt_at__isnull=True) | Q(next_attempt_at__lte=now)
-    )
+    failing: set[str] = set()
     arrived = 0
-    for event_id in list(due.order_by("id").values_list("pk", flat=True)[:limit]):
-        with transaction.atomic():
-            event = (
-                OutboxEvent.objects.select_for_update(skip_locked=True).filter(pk=event_id, delivered_at=None).first()
-            )
-            if event is not None:
-                arrived += _deliver(event, targets, now)
+    for event in list(_due(now).order_by("id")[:limit]):
+        if _claim(event, now):
+            arrived += _deliver(event, targets, now, failing, chance)
     return arrived
 
 
-def _deliver(event: OutboxEvent, channels: Sequence[Channel], now: datetime) -> int:
-    if not channels or (event.severity == "info" and event.kind not in TOLD_KINDS):
-        _close(event, now, "" if channels else "no channel")
-        return 0
-    arrived, errors = 0, []
-    for channel in channels:
-        delivery, _ = Delivery.objects.get_or_create(event=event, channel=channel.name)
-        if delivery.delivered_at is not None:
+def outbox_backlog(now: datetime) -> tuple[int, float]:
+    """Events not settled yet, and the age of the oldest in seconds."""
+    oldest = OutboxEvent.objects.filter(delivered_at__isnull=True).order_by("created_at").first()
+    if oldest is None:
+        return 0, 0.0
+    count = OutboxEvent.objects.filter(delivered_at__isnull=True).count()
+    return count, max((now - oldest.created_at).total_seconds(), 0.0)
+
+
+def _due(now: datetime) -> QuerySet[OutboxEvent]:
+    ready = Q(next_attempt_at__isnull=True) | Q(next_attempt_at__lte=now)
+    return OutboxEvent.objects.filter(ready, delivered_at__isnull=True)
+
+
+def _claim(event: OutboxEvent, now: datetime) -> bool:
+    return bool(_due(now).filter(pk=event.pk).update(next_attempt_at=now + CLAIM))
+
+
+def _deliver(
+    event: OutboxEvent, channels: Sequence[Channel], now: datetime, failing: set[str], chance: Callable[[], float]
+) -> int:
+    takers = [channel for channel in channels if wants(channel.manner, kind=event.kind, severity=event.severity)]
+    known = {row.channel: row for row in Delivery.objects.filter(event=event)}
+    arrived = 0
+    rows: list[Delivery] = []
+    for channel in takers:
+        row = known.get(channel.name) or Delivery.objects.get_or_create(event=event, channel=channel.name)[0]
+        rows.append(row)
+        if row.is_settled or (row.next_attempt_at is not None and row.next_attempt_at > now):
             continue
-        delivery.attempts += 1
-        try:
-            channel.send(event, now_s=int(now.timestamp()))
-            delivery.delivered_at, delivery.last_error = now, ""
-            arrived += 1
-        except DeliveryFailed as error:
-            delivery.last_error = error.message[:200]
-            errors.append(f"{channel.name}: {error.message}")
-        delivery.save()
-    event.attempts += 1
-    if not errors or now - event.created_at > GIVE_UP_AFTER:
-        _close(event, now, "; ".join(errors))
-        return arrived
-    event.last_error = "; ".join(errors)[:300]
-    event.next_attempt_at = now + min(FIRST_WAIT * 2 ** min(event.attempts - 1, 12), LONGEST_WAIT)
-    event.save(update_fields=["attempts", "last_error", "next_attempt_at"])
+        held = quiet_until(channel.manner, severity=event.severity, now=now)
+        if held is not None:
+            row.next_attempt_at = held
+        elif channel.name in failing:
+            row.next_attempt_at = now + timedelta(seconds=wait_s(row.attempts or 1, chance=chance()))
+        else:
+            arrived += _attempt(event, channel, row, now, failing, chance)
+        row.save()
+    _settle(event, rows, now, has_channels=bool(channels))
     return arrived
 
 
-def _close(event: OutboxEvent, now: datetime, error: str) -> None:
-    event.delivered_at, event.last_error = now, error[:300]
-    event.save(update_fields=["delivered_at", "last_error", "attempts"])
+def _attempt(
+    event: OutboxEvent,
+    channel: Channel,
+    row: Delivery,
+    now: datetime,
+    failing: set[str],
+    chance: Callable[[], float],
+) -> int:
+    row.attempts += 1
+    try:
+        channel.send(event, now_s=int(now.timestamp()))
+    except DeliveryFailed as error:
+        failing.add(channel.name)
+        row.last_error = error.message[:200]
+        if is_hopeless(attempts=row.attempts, age=now - event.created_at):
+            row.given_up_at, row.next_attempt_at = now, None
+            log.error("notification_given_up", channel=channel.name, alert_id=event.pk, error=row.last_error)
+        else:
+            row.next_attempt_at = now + timedelta(seconds=wait_s(row.attempts, chance=chance()))
+        return 0
+    row.delivered_at, row.next_attempt_at, row.last_error = now, None, ""
+    return 1
+
+
+def _settle(event: OutboxEvent, rows: Sequence[Delivery], now: datetime, *, has_channels: bool) -> None:
+    """Closed when nothing is left to try; `last_error` then tells what did not arrive."""
+    waiting = [row.next_attempt_at for row in rows if not row.is_settled and row.next_attempt_at is not None]
+    errors = [f"{row.channel}: {row.last_error}" for row in rows if row.last_error]
+    event.attempts += 1
+    event.last_error = ("; ".join(errors) if has_channels else "no channel")[:300]
+    if waiting:
+        event.next_attempt_at = min(waiting)
+    else:
+        event.delivered_at = now
+    event.save(update_fields=["attempts", "last_error", "delivered_at", "next_attempt_at"])
