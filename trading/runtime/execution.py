@@ -7,7 +7,6 @@ it, and nothing is sent meanwhile, because every send commits first.
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from enum import IntEnum
 from types import FrameType
 
@@ -25,6 +24,7 @@ from trading.runtime import gauges
 from trading.runtime.context import Context
 from trading.runtime.doubts import Doubts
 from trading.runtime.faults import fault_point
+from trading.runtime.foreign import Foreign
 from trading.runtime.halting import Halting
 from trading.runtime.hearing import Effects, Hearing
 from trading.runtime.idle import Idle
@@ -35,6 +35,7 @@ from trading.runtime.reconciliation import Reconciler
 from trading.runtime.sending import Sender
 from trading.runtime.succession import bury_dead_holder
 from trading.runtime.surroundings import Surroundings
+from trading.runtime.timers import Timers
 from trading.runtime.venue import VenueAccess, account_of, open_venue
 from trading.selectors.exchange_time import process_name
 from trading.selectors.kill_switch import flatten_pending
@@ -50,37 +51,6 @@ class Exit(IntEnum):
     LEASE_HELD = 3
     KEY_CHANGED = 4
     STREAM_LOST = 5
-
-
-@dataclass(slots=True)
-class Timer:
-    """Due every `every_s` seconds of the wall; the first time at once unless told otherwise."""
-
-    every_s: float
-    last_s: float = float("-inf")
-
-    def due(self, now_s: float) -> bool:
-        if now_s - self.last_s < self.every_s:
-            return False
-        self.last_s = now_s
-        return True
-
-
-@dataclass(slots=True)
-class Timers:
-    lease: Timer = field(default_factory=lambda: Timer(3.0))
-    heartbeat: Timer = field(default_factory=lambda: Timer(1.0))
-    step: Timer = field(default_factory=lambda: Timer(1.0))
-    doubts: Timer = field(default_factory=lambda: Timer(2.0))
-    orders: Timer = field(default_factory=lambda: Timer(10.0))
-    positions: Timer = field(default_factory=lambda: Timer(30.0))
-    wallet: Timer = field(default_factory=lambda: Timer(60.0))
-    full: Timer = field(default_factory=lambda: Timer(300.0))
-    audit: Timer = field(default_factory=lambda: Timer(60.0))
-    clock: Timer = field(default_factory=lambda: Timer(10.0))
-    key: Timer = field(default_factory=lambda: Timer(300.0))
-    idle: Timer = field(default_factory=lambda: Timer(30.0))
-    surroundings: Timer = field(default_factory=lambda: Timer(2.0))
 
 
 class Execution:
@@ -173,6 +143,7 @@ class Execution:
         self.doubts = Doubts(self.context, self.hearing)
         self.protection = Protection(self.context)
         self.halting = Halting(self.context)
+        self.foreign = Foreign(self.context)
         self.surroundings = Surroundings(self.context, self.venue)
         self.idle = Idle(self.context, self.surroundings)
         self.reconciler = Reconciler(self.context, self.hearing, drain=self._drain)
@@ -241,6 +212,8 @@ class Execution:
             self.protection.run()
         if any(woken.kind in ("trading_state", "plan") for woken in others):
             self.halting.run()
+        if any(woken.kind == "finding" for woken in others):
+            self._foreign_wishes()
         if self.is_ready and any(woken.kind == "reconcile" for woken in others):
             self._reconcile("manual")
         return effects
@@ -305,6 +278,7 @@ class Execution:
         if self._timers.orders.due(now_s):
             self._reconcile("orders")
         if self._timers.positions.due(now_s):
+            self._foreign_wishes()
             self._reconcile("positions")
         if self._timers.wallet.due(now_s):
             self._reconcile("wallet")
@@ -312,6 +286,10 @@ class Execution:
             self.protection.run(audit_all=True)
         if self._timers.idle.due(now_s):
             self.idle.look()
+
+    def _foreign_wishes(self) -> None:
+        if self.is_ready and self.foreign.run():
+            self._timers.positions.last_s = float("-inf")
 
     def _reconcile(self, scope: str) -> str:
         """One at a time per account: while a run by hand holds the lease, this one waits for its next time."""
