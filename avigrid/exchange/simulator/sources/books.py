@@ -15,7 +15,9 @@ _REMEMBERED = 8_000
 
 
 class _Side:
-    """`away` is the direction that leads deeper: -1 for bids, +1 for asks. Ticks -> steps."""
+    """`away` is the direction that leads deeper: -1 for bids, +1 for asks. `deep`: ticks -> steps; `known`: the level
+    that every block of ticks carries, remembered so that it stands again when the market comes back.
+    """
 
     __slots__ = ("anchor", "away", "deep", "known")
 
@@ -23,7 +25,7 @@ class _Side:
         self.away = away
         self.anchor = 0
         self.deep: dict[int, int] = {}
-        self.known: dict[int, int] = {}
+        self.known: dict[int, tuple[int, int]] = {}
 
 
 class BookMaker:
@@ -42,14 +44,14 @@ class BookMaker:
     def around(self, time_ms: int, mid: float, *, spread_ticks: int, imbalance: float, stress: float = 1.0) -> BookGrid:
         """A book around `mid`. `imbalance` in (-1, 1) tilts the best levels; `stress` >= 1 thins all of them."""
         best_bid, best_ask = self.best(mid, spread_ticks)
-        density = self._density(mid)
-        base = self._base_steps(mid, density) / stress
+        block = self._block(mid)
+        base = self._base_steps(mid, block) / stress
         lean = max(-0.95, min(0.95, imbalance))
         return BookGrid(
             symbol=self._symbol,
             time_ms=time_ms,
-            bids=self._levels_of(self._bids, best_bid, base * (1 + lean), base, density),
-            asks=self._levels_of(self._asks, best_ask, base * (1 - lean), base, density),
+            bids=self._levels_of(self._bids, best_bid, base * (1 + lean), base, block),
+            asks=self._levels_of(self._asks, best_ask, base * (1 - lean), base, block),
         )
 
     def best(self, mid: float, spread_ticks: int) -> tuple[int, int]:
@@ -61,23 +63,23 @@ class BookMaker:
     def price(self, ticks: int) -> Decimal:
         return self._tick * ticks
 
-    def _density(self, mid: float) -> float:
-        """Share of price ticks that carry a level: fine ticks leave gaps."""
+    def _block(self, mid: float) -> int:
+        """Ticks that share one level: fine ticks leave gaps."""
         tick_bps = self._tick_f / mid * 10_000
-        return min(1.0, max(0.3, tick_bps / 0.05))
+        return max(1, min(4, round(0.05 / tick_bps)))
 
-    def _base_steps(self, mid: float, density: float) -> float:
+    def _base_steps(self, mid: float, block: int) -> float:
         """Mean level size in steps, so that the levels within 10 bps add up to the depth asked for."""
         ticks_in_reach = max(1.0, mid * 0.001 / self._tick_f)
-        levels_in_reach = max(1.0, ticks_in_reach * density)
+        levels_in_reach = max(1.0, ticks_in_reach / block)
         return max(1.0, self._depth_usd / levels_in_reach / mid / self._step_f)
 
-    def _levels_of(self, side: _Side, best: int, top: float, base: float, density: float) -> dict[int, int]:
+    def _levels_of(self, side: _Side, best: int, top: float, base: float, block: int) -> dict[int, int]:
         away = side.away
         if not side.deep or abs(best - side.anchor) > _REACH:
-            self._rebuild(side, best, base, density)
+            self._rebuild(side, best, base, block)
         else:
-            self._stir(side, best, base)
+            self._stir(side, best, base, block)
         levels = side.deep.copy()
         ticks = best - away
         while (ticks - side.anchor) * away >= 0:
@@ -90,31 +92,33 @@ class BookMaker:
                 levels[ticks] = 1 + int(top * (0.7 + 0.6 * rng()) * (0.5 + 0.5 * (place + 1) / TOP_LEVELS))
         return levels
 
-    def _rebuild(self, side: _Side, best: int, base: float, density: float) -> None:
+    def _rebuild(self, side: _Side, best: int, base: float, block: int) -> None:
         """Levels from the best price outwards; where the market has been before, the same ones stand again."""
         known, away = side.known, side.away
         rng = self._rng.random
         deep: dict[int, int] = {}
-        ticks = best
-        wanted = self._levels + _SPARE
-        while len(deep) < wanted and ticks > 0:
-            size = known.get(ticks)
-            if size is None:
-                # Zero marks a tick that carries nothing; remembered so that it does not flicker.
-                size = 0 if rng() > density else 1 + int(base * (0.25 + 3.0 * rng() * rng()))
-                known[ticks] = size
-            if size:
-                deep[ticks] = size
-            ticks += away
+        number = best // block + away  # the best price itself may cut its own block in two
+        for _ in range(self._levels + _SPARE):
+            if number <= 0:
+                break
+            level = known.get(number)
+            if level is None:
+                level = (number * block + int(rng() * block), 1 + int(base * (0.25 + 3.0 * rng() * rng())))
+                known[number] = level
+            deep[level[0]] = level[1]
+            number += away
         side.deep = deep
         side.anchor = best
         if len(known) > _REMEMBERED:
-            side.known = {place: size for place, size in known.items() if abs(place - best) < _REMEMBERED // 4}
+            middle = best // block
+            side.known = {n: level for n, level in known.items() if abs(n - middle) < _REMEMBERED // 4}
 
-    def _stir(self, side: _Side, best: int, base: float) -> None:
+    def _stir(self, side: _Side, best: int, base: float, block: int) -> None:
         """A few orders come and go deeper in the book."""
         rng = self._rng
         for _ in range(4):
             ticks = best + side.away * rng.randrange(TOP_LEVELS, 120)
             if ticks in side.deep:
-                side.deep[ticks] = side.known[ticks] = 1 + int(base * 2 * rng.random())
+                size = 1 + int(base * 2 * rng.random())
+                side.deep[ticks] = size
+                side.known[ticks // block] = (ticks, size)

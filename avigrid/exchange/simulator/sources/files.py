@@ -15,6 +15,7 @@ from avigrid.exchange.simulator.sources.errors import BadSource
 
 _SYMBOL = re.compile(r"^(?:\d{4}-\d{2}-\d{2}_)?([A-Z0-9]{2,20}?USDT?)(?![A-Z])")
 _NUMBER = re.compile(r"^\d{1,15}(\.\d{1,12})?$")
+_FIVE_NUMBERS = re.compile(r"(?:,\d{1,15}(?:\.\d{1,12})?){5}$")
 _SUFFIXES = (".csv", ".csv.gz", ".jsonl", ".jsonl.gz", ".data", ".data.zip")
 KLINE_HEADS = ("start_ms,open,high,low,close,volume", "timestamp,open,high,low,close,volume")
 
@@ -114,7 +115,7 @@ class KlineFile:
                 start_ms = _start_ms(parts[0])
             except ValueError:
                 raise self._bad(number, f"{parts[0]!r} is no time") from None
-            if not all(_NUMBER.match(part) for part in parts[1:]):
+            if _FIVE_NUMBERS.match(text, len(parts[0])) is None:
                 wrong = next(part for part in parts[1:] if not _NUMBER.match(part))
                 raise self._bad(number, f"{wrong!r} is no number")
             first, high, low, close = map(float, parts[1:5])
@@ -124,7 +125,9 @@ class KlineFile:
                 )
             if self.starts and start_ms <= self.starts[-1]:
                 raise self._bad(number, "the time does not go forward")
-            self.price_decimals = max(self.price_decimals, *map(_decimals, parts[1:5]))
+            for part in parts[1:5]:
+                if len(part) - part.find(".") - 1 > self.price_decimals and "." in part:
+                    self.price_decimals = max(self.price_decimals, _decimals(part))
             self.volume_decimals = max(self.volume_decimals, _decimals(parts[5]))
             self.starts.append(start_ms)
             self._texts.append(text.split(",", 1)[1])
