@@ -32,3 +32,18 @@ class SymbolState:
     ticker: Ticker | None = None
     forming: dict[int, Kline] = field(default_factory=dict)
     """The unclosed bar per interval."""
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolHealth:
+    """How one symbol is doing, for heartbeats, pages and alerts."""
+
+    symbol: str
+    queued: int
+    catching_up: str
+    """Why decisions are held back ("" = they are not)."""
+    store_delayed_s: float
+    """For how long the database has not taken the bar in hand; 0 when it does."""
+    book_is_ready: bool
+    decided_ms: int | None
+    """Start of the newest bar that was decided on."""

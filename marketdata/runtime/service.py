@@ -11,7 +11,7 @@ from avigrid.common.leases import HeldLease
 from avigrid.kernel.clock import Clock
 from marketdata.runtime.confirmed_bar import OnBar
 from marketdata.runtime.database_threads import DatabaseThreads
-from marketdata.runtime.jobs import StopJob, SymbolState
+from marketdata.runtime.jobs import StopJob, SymbolHealth, SymbolState
 from marketdata.runtime.options import PipelineOptions
 from marketdata.runtime.ports import BookFactory, Feed, Storage, TopicsOf
 from marketdata.runtime.router import OnTicker, Router
@@ -85,6 +85,10 @@ class MarketDataService:
         """Book, ticker and forming bars of a symbol that is ours."""
         worker = self._workers.get(symbol)
         return None if worker is None else worker.state
+
+    def health(self) -> list[SymbolHealth]:
+        """By symbol; a held-back or delayed one is worth an alert."""
+        return [self._workers[symbol].health() for symbol in sorted(self._workers)]
 
     async def run(self, stop: asyncio.Event) -> None:
         routing = asyncio.create_task(self._router.run(), name="marketdata-router")

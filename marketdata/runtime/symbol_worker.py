@@ -15,7 +15,7 @@ from avigrid.kernel.errors import AviGridError, InvalidCandle
 from avigrid.kernel.market import BookFeatures, Kline
 from marketdata.runtime.confirmed_bar import ConfirmedBar, OnBar
 from marketdata.runtime.database_threads import DatabaseThreads
-from marketdata.runtime.jobs import BarJob, CatchUpJob, StopJob, SymbolState
+from marketdata.runtime.jobs import BarJob, CatchUpJob, StopJob, SymbolHealth, SymbolState
 from marketdata.runtime.options import PipelineOptions
 from marketdata.runtime.ports import Storage
 from marketdata.selectors.times import floor_to
@@ -67,6 +67,7 @@ class SymbolWorker:
         self._live: BarJob | None = None
         """The newest decision bar that came by stream."""
         self._overdue_since_s: float | None = None
+        self._delayed_since_s: float | None = None
 
     async def put(self, job: BarJob | CatchUpJob | StopJob) -> None:
         """Waits while the queue is full: a bar is delayed and counted, never dropped."""
@@ -78,6 +79,17 @@ class SymbolWorker:
         else:
             self._queue.put_nowait(job)
         self._length.set(self._queue.qsize())
+
+    def health(self) -> SymbolHealth:
+        delayed_s = 0.0 if self._delayed_since_s is None else time.monotonic() - self._delayed_since_s
+        return SymbolHealth(
+            self.symbol,
+            self._queue.qsize(),
+            self._reason,
+            delayed_s,
+            self.state.book.is_ready,
+            self._decided_ms,
+        )
 
     async def run(self) -> None:
         """Until a StopJob or the loss of the lease; jobs queued before the StopJob are done first."""
@@ -134,6 +146,7 @@ class SymbolWorker:
                 await self._threads.run(self._storage.bar, job.bar, job.features, now_ms=now_ms, lease=self._lease)
             except (OperationalError, InterfaceError) as error:
                 failures += 1
+                self._delayed_since_s = self._delayed_since_s or time.monotonic()
                 metrics.STORE_RETRIES.labels(symbol=self.symbol).inc()
                 log.error("bar_store_delayed", symbol=self.symbol, failures=failures, error=str(error))
                 await asyncio.sleep(self._backoff_s(failures))
@@ -147,6 +160,7 @@ class SymbolWorker:
                 self._interrupt("store_failed")
                 return False
             else:
+                self._delayed_since_s = None
                 return True
 
     async def _decide(self, job: BarJob) -> None:

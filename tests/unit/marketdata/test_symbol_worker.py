@@ -177,9 +177,12 @@ async def test_while_the_venue_does_not_answer_bars_are_stored_but_not_decided()
         await desk.stream(0)
         await desk.stream(5)
         assert desk.decided() == [-5]
+        assert desk.worker.health().catching_up == "stream_up"
         desk.storage.recover_failures.clear()
         await eventually(lambda: desk.decided() == [-5, 0, 5])
         assert [event.interruption for event in desk.events[1:]] == ["stream_up", "stream_up"]
+        health = desk.worker.health()
+        assert (health.catching_up, health.queued, health.decided_ms) == ("", 0, T0 + 5 * MIN_MS)
 
 
 async def test_an_interruption_without_a_loss_leaves_no_trace_in_decisions():
@@ -225,10 +228,13 @@ async def test_a_bar_the_stream_never_confirms_is_asked_for():
 
 async def test_a_slow_database_delays_and_loses_nothing():
     async with running(Desk()) as desk:
-        desk.storage.bar_failures = [OperationalError("gone")] * 5
-        await desk.stream(0)
+        desk.storage.bar_failures = [OperationalError("gone")] * 10_000
+        await desk.stream(0, settle=False)
+        await eventually(lambda: desk.worker.health().store_delayed_s > 0)
+        assert desk.decided() == [-5]
+        desk.storage.bar_failures.clear()
         await eventually(lambda: desk.decided() == [-5, 0])
-        assert desk.storage.bar_failures == []
+        assert desk.worker.health().store_delayed_s == 0
 
 
 async def test_a_full_queue_holds_the_stream_back():
