@@ -31,6 +31,7 @@ class Chaos:
         self.faults: Counter[str] = Counter()
         self.recovery_s: list[float] = []
         self.restart_s: list[float] = []
+        self.halts = 0
 
     def run(self) -> dict[str, object]:
         self.servers = Servers()
@@ -62,6 +63,7 @@ class Chaos:
             "breaches": breaches,
             "killed": dict(self.killed),
             "faults": dict(self.faults),
+            "halts_ended": self.halts,
             "plans_placed": self.trader.placed,
             "refused": self.trader.refused,
             "recovery_s_median": _median(self.recovery_s),
@@ -138,6 +140,7 @@ class Chaos:
         self._try(self.wire.clear)
         connection.close()
         began_s = time.monotonic()
+        self._until(self._rearmed, PATIENCE_S, "the database", soft=True)
         breaches = self._agree()
         self.recovery_s.append(round(time.monotonic() - began_s, 2))
         if self.verbose or breaches:
@@ -183,6 +186,17 @@ class Chaos:
         if victim.startswith("execution"):
             self._until(self._is_ready, PATIENCE_S, "execution", soft=True)
             self.restart_s.append(round(time.monotonic() - began_s, 2))
+
+    def _rearmed(self) -> bool:
+        """A halt (the watchdog's, after a long silence) is an operator's to end: the harness plays that part."""
+        from risk.core.states import State
+        from risk.selectors.guards import effective_state
+        from risk.services.states import rearm
+
+        if effective_state(self.account_id) is not State.ACTIVE:
+            self.halts += 1
+            rearm(account_id=self.account_id, reason="chaos goes on", actor="chaos", otp_used=True)
+        return True
 
     # -- waiting ------------------------------------------------------------------------------------------------
 
