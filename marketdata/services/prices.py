@@ -1,5 +1,5 @@
-"""The newest prices, for screens and for plans that watch the market. They live in Redis only: losing them loses nothing
-but a moment, and the order path asks the venue itself where they are missing or old."""
+"""The newest prices, for screens and for plans that watch the market. They live in Redis only: losing them loses
+nothing but a moment, and the order path asks the venue itself where they are missing or old."""
 
 import time
 from collections.abc import Iterable
