@@ -5,11 +5,12 @@ from urllib.parse import parse_qs
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 
+from accounts.consumers import AccessBound
 from accounts.permissions import socket_role
 from trading.runtime import screen
 
 
-class ScreenConsumer(AsyncWebsocketConsumer):
+class ScreenConsumer(AccessBound, AsyncWebsocketConsumer):
     """`/ws/screen/?fragments=topbar,signals&lang=en`; closes with 4401 unless a verified person of some role asks."""
 
     watcher: screen.Watcher | None = None
@@ -20,6 +21,7 @@ class ScreenConsumer(AsyncWebsocketConsumer):
         if role is None:
             await self.close(4401)
             return
+        await self.bind_access()
         query = parse_qs(self.scope.get("query_string", b"").decode("latin-1"))
         names = screen.registry.known(query.get("fragments", [""])[0].split(","))
         language = "ru" if query.get("lang", ["en"])[0] == "ru" else "en"
@@ -27,6 +29,7 @@ class ScreenConsumer(AsyncWebsocketConsumer):
         await screen.hub().join(self.watcher)
 
     async def disconnect(self, code: int) -> None:
+        await self.unbind_access()
         if self.watcher is not None:
             screen.hub().leave(self.watcher)
 

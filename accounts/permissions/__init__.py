@@ -5,7 +5,7 @@ Pages: `requires`, `RequiresMixin`. Sockets: `socket_role`, `socket_answer`. API
 
 from accounts.permissions.decide import Answer, Visitor, decide
 from accounts.permissions.http import RequiresMixin, otp_was_fresh, requires
-from accounts.permissions.sockets import socket_answer, socket_role
+from accounts.permissions.sockets import socket_answer, socket_role, socket_visitor
 from accounts.permissions.table import ACTIONS, Action, Door, action_named
 
 __all__ = [
@@ -21,4 +21,5 @@ __all__ = [
     "requires",
     "socket_answer",
     "socket_role",
+    "socket_visitor",
 ]

@@ -1,14 +1,19 @@
 """Browser sessions: noted when they begin, ended one by one or all at once."""
 
+import structlog
+from asgiref.sync import async_to_sync
+from channels.layers import get_channel_layer
 from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
 from accounts.core.context import current_origin
+from accounts.core.groups import person_group
 from accounts.models import TokenFamily, User, UserSession
 from accounts.services.audit import audit
-from avigrid.common import push
+
+log = structlog.get_logger(__name__)
 
 
 def session_note(*, user: User, session_key: str) -> UserSession:
@@ -53,4 +58,12 @@ def sign_out_everywhere(*, user: User, keep_session_key: str = "") -> None:
         TokenFamily.objects.filter(user=user, revoked_at__isnull=True).update(revoked_at=now)
         User.objects.filter(pk=user.pk).update(auth_epoch=F("auth_epoch") + 1)
         user.refresh_from_db(fields=["auth_epoch"])
-        push.event("access_ended", {"user_id": user.pk})
+        transaction.on_commit(lambda: _end_sockets(user.pk), robust=True)
+
+
+def _end_sockets(user_id: int) -> None:
+    """Open sockets ask again whether they may stay; without Redis they do so within half a minute anyway."""
+    try:
+        async_to_sync(get_channel_layer().group_send)(person_group(user_id), {"type": "access.ended"})
+    except Exception as error:
+        log.warning("sockets_not_told", user_id=user_id, error=type(error).__name__)

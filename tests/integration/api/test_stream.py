@@ -4,24 +4,50 @@ import asyncio
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
 from channels.layers import get_channel_layer
 from channels.testing import WebsocketCommunicator
 
+from accounts.core.groups import person_group
 from accounts.models import TokenFamily, User
 from accounts.services.tokens import tokens_issue
+from accounts.services.users import user_deactivate
 from avigrid.common import push
 from tests.support.users import make_user
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def socket(token: str) -> WebsocketCommunicator:
+def socket(token: str, path: str = "/ws/live/") -> WebsocketCommunicator:
     from avigrid.asgi import application
 
     headers = [(b"host", b"localhost"), (b"origin", b"http://localhost")]
     if token:
         headers.append((b"authorization", f"Bearer {token}".encode()))
-    return WebsocketCommunicator(application, "/ws/live/", headers=headers)
+    return WebsocketCommunicator(application, path, headers=headers)
+
+
+@pytest.mark.parametrize("path", ["/ws/live/", "/ws/screen/?fragments=topbar"])
+def test_deactivating_a_person_closes_their_sockets_and_nobody_elses(path: str) -> None:
+    leaver, other = make_user("trader"), make_user("trader")
+    tokens = [tokens_issue(user=user, otp=True).access for user in (leaver, other)]
+
+    async def watch() -> tuple[int, bool]:
+        first, second = socket(tokens[0], path), socket(tokens[1], path)
+        for program in (first, second):
+            assert (await program.connect(timeout=5))[0]
+            await program.receive_output(timeout=5)  # the greeting, or the first fragment
+        await sync_to_async(user_deactivate)(user=leaver, actor="test")
+        said = await first.receive_output(timeout=5)
+        while said["type"] != "websocket.close":
+            said = await first.receive_output(timeout=5)
+        await second.send_to(text_data="ping")
+        answer = await second.receive_output(timeout=5)
+        stays = answer["type"] == "websocket.send"
+        await second.disconnect()
+        return int(said["code"]), stays
+
+    assert asyncio.run(watch()) == (4401, True)
 
 
 async def say(kind: str, payload: dict[str, Any]) -> None:
@@ -86,7 +112,9 @@ def test_the_stream_ends_with_the_access(how: str) -> None:
             from django.utils import timezone
 
             await TokenFamily.objects.filter(user=user).aupdate(revoked_at=timezone.now())
-        await say("access_ended", {"user_id": user.pk})
+        layer = get_channel_layer()
+        assert layer is not None
+        await layer.group_send(person_group(user.pk), {"type": "access.ended"})
         said = await program.receive_output(timeout=5)
         return int(said["code"])
 
