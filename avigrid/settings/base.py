@@ -1,6 +1,7 @@
 """What every environment shares. What differs between installations comes from the environment (`.env.example`)."""
 
 from pathlib import Path
+from typing import Any
 
 from avigrid.settings import env
 from avigrid.settings.security import *  # noqa: F403
@@ -163,7 +164,7 @@ SPECTACULAR_SETTINGS = {
 }
 
 # --- AviGrid -------------------------------------------------------------------
-AVIGRID = {
+AVIGRID: dict[str, Any] = {
     # prefix of every order we send; tells ours from anybody else's on a shared account
     "INSTALLATION": env.text("AVIGRID_INSTALLATION", "av"),
     # true only inside `manage.py demo` and `smoke`: local cipher, Break it panel, printed credentials

@@ -4,6 +4,7 @@ The bar's identity decides once: a second evaluation finds the row and changes n
 where a simulated one runs faster than the wall, a person's deadline is stretched by its rate, so that 60 s stay 60 s.
 """
 
+import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -119,7 +120,7 @@ def _store(
             "decided_at": to_datetime(outcome.decided_ms),
             "status": outcome.status.value,
             "direction": outcome.direction,
-            "score": record["score"],
+            "score": outcome.score if math.isfinite(outcome.score) else None,
             "used_proxy": outcome.used_proxy,
             "rules": rules,
             "indicators": record,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from avigrid.kernel.money import bps_between
+from risk.core.states import Stage
 from risk.core.verdict import Verdict
 from risk.selectors.limits import limits_of
 from risk.services.decisions import preview
@@ -57,7 +58,11 @@ def place_preview(*, signal_id: int, account_id: int) -> PlacePreview:
             maintenance_margin_ratio=_MAINTENANCE_MARGIN_RATIO,
         ),
         snapshot=snapshot_of(
-            account_id, symbol=signal.symbol, stage=signal.decision.strategy.stage, now_ms=clock.now_ms, marks=marks
+            account_id,
+            symbol=signal.symbol,
+            stage=Stage(signal.decision.strategy.stage),
+            now_ms=clock.now_ms,
+            marks=marks,
         ),
         now_ms=clock.now_ms,
     )

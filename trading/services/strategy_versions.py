@@ -1,6 +1,7 @@
 """Strategy parameters, versioned: a change is a new row, and at most one row of a strategy is active."""
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from django.db import transaction
 from django.db.models import Max
@@ -10,6 +11,9 @@ from avigrid.common import push
 from trading.avi5.config import STRATEGY, StrategyConfig
 from trading.models import Stage, StrategyVersion
 
+if TYPE_CHECKING:
+    from accounts.models import User
+
 
 @transaction.atomic
 def strategy_version_create(
@@ -18,7 +22,7 @@ def strategy_version_create(
     stage: str = Stage.VALIDATION,
     note: str = "",
     activate: bool = True,
-    actor: object | None,
+    actor: "User | str | None",
     now: datetime,
 ) -> StrategyVersion:
     """A new version, active at once unless told otherwise. The number is one above the highest there is."""
@@ -31,7 +35,7 @@ def strategy_version_create(
         config_hash=config.config_hash,
         stage=stage,
         note=note,
-        created_by=actor,  # type: ignore[misc]
+        created_by=None if isinstance(actor, str) else actor,
         created_at=now,
     )
     audit(actor=actor, action="strategy.version_created", obj=version, after={"config": version.config, "stage": stage})
@@ -41,7 +45,7 @@ def strategy_version_create(
 
 
 @transaction.atomic
-def strategy_version_activate(*, version_id: int, actor: object | None, now: datetime) -> StrategyVersion:
+def strategy_version_activate(*, version_id: int, actor: "User | str | None", now: datetime) -> StrategyVersion:
     """Make one version the deciding one; running processes take it with their next bar."""
     version = StrategyVersion.objects.select_for_update().get(pk=version_id)
     before = StrategyVersion.objects.filter(name=version.name, is_active=True).first()

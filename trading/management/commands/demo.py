@@ -28,7 +28,7 @@ class Command(BaseCommand):
         "Start a whole desk: simulated Bybit, market data, execution, worker, beat, watchdog and web. "
         "Example: manage.py demo --source synthetic --speed 30 --symbols BTCUSDT,ETHUSDT"
     )
-    requires_system_checks: list[str] = []  # type: ignore[assignment]
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         add_desk_arguments(parser)
@@ -82,7 +82,9 @@ class Command(BaseCommand):
         while True:
             desk.supervisor.tend()
             # Enter prints fresh one-time codes, so that nobody needs a phone to look around
-            if select.select([sys.stdin], [], [], 0.2)[0] if sys.stdin.isatty() else time.sleep(0.2):
+            if not sys.stdin.isatty():
+                time.sleep(0.2)
+            elif select.select([sys.stdin], [], [], 0.2)[0]:
                 sys.stdin.readline()
                 self._codes(data)
 

@@ -17,7 +17,7 @@ class Command(BaseCommand):
         "Run market data -> decision -> signal -> placement -> fill -> protection -> exit -> reconciliation once and "
         "compare the books with the exchange. Example: manage.py smoke --source synthetic --minutes 240"
     )
-    requires_system_checks: list[str] = []  # type: ignore[assignment]
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         add_desk_arguments(parser)
