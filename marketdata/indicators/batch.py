@@ -11,14 +11,16 @@ import numpy.typing as npt
 from numba import njit
 
 from marketdata.indicators import formulas
+from marketdata.indicators.jit import compiler
 
 type Floats = npt.NDArray[np.float64]
 
 _BLOCK = 512
 _true_range = njit(inline="always")(formulas.true_range)
+kernel = compiler(__file__, formulas.__file__)
 
 
-@njit(cache=True)
+@kernel
 def typical_price(high: Floats, low: Floats, close: Floats) -> Floats:
     out = np.empty(len(close))
     for i in range(len(close)):
@@ -26,7 +28,7 @@ def typical_price(high: Floats, low: Floats, close: Floats) -> Floats:
     return out
 
 
-@njit(cache=True)
+@kernel
 def vwap_sigma(tp: Floats, volume: Floats, bars: int) -> tuple[Floats, Floats]:
     """VWAP and volume-weighted deviation over the last `bars` bars, the current one included."""
     n = len(tp)
@@ -60,7 +62,7 @@ def vwap_sigma(tp: Floats, volume: Floats, bars: int) -> tuple[Floats, Floats]:
     return vwap, sigma
 
 
-@njit(cache=True)
+@kernel
 def ema(values: Floats, span: int) -> Floats:
     """Seeded with the first value."""
     out = np.empty(len(values))
@@ -73,7 +75,7 @@ def ema(values: Floats, span: int) -> Floats:
     return out
 
 
-@njit(cache=True)
+@kernel
 def atr(high: Floats, low: Floats, close: Floats, span: int) -> Floats:
     """NaN on the first bar, seeded with the first true range."""
     n = len(close)
@@ -88,7 +90,7 @@ def atr(high: Floats, low: Floats, close: Floats, span: int) -> Floats:
     return out
 
 
-@njit(cache=True)
+@kernel
 def donchian(high: Floats, low: Floats, bars: int) -> tuple[Floats, Floats]:
     """Highest high and lowest low of the `bars` bars BEFORE the current one."""
     n = len(high)
@@ -116,7 +118,7 @@ def donchian(high: Floats, low: Floats, bars: int) -> tuple[Floats, Floats]:
     return top, bottom
 
 
-@njit(cache=True)
+@kernel
 def share_at_or_below(values: Floats, bars: int) -> Floats:
     """Share of the last `bars` values, the current included, that are <= the current; leading NaN are not warm."""
     n = len(values)
@@ -138,7 +140,7 @@ def share_at_or_below(values: Floats, bars: int) -> Floats:
     return out
 
 
-@njit(cache=True)
+@kernel
 def imbalance_proxy(high: Floats, low: Floats, close: Floats, volume: Floats, bars: int) -> Floats:
     """Volume-weighted place of the close inside its bar, over the last `bars` bars; NaN without volume."""
     n = len(close)
@@ -155,7 +157,7 @@ def imbalance_proxy(high: Floats, low: Floats, close: Floats, volume: Floats, ba
     return out
 
 
-@njit(cache=True)
+@kernel
 def trend(ema_fast: Floats, ema_slow: Floats, close: Floats) -> npt.NDArray[np.int8]:
     """1 up, -1 down, 0 flat."""
     out = np.zeros(len(close), dtype=np.int8)

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from avigrid.kernel.instrument import FeeRates
 from tests.unit.trading.backtest.synthetic import filters, market
 from trading.avi5.config import StrategyConfig
-from trading.backtest.compiled import SUMMARY_FIELDS, arrays_for, run_compiled, sweep_compiled
+from trading.backtest.compiled import arrays_for, run_compiled, sweep_compiled
 from trading.backtest.compiled_plan import REASONS
+from trading.backtest.compiled_scan import SUMMARY_FIELDS
 from trading.backtest.driver import run_backtest
 from trading.backtest.result import BacktestSettings
 
@@ -65,7 +66,7 @@ def test_compiled_and_pure_agree(config: StrategyConfig, seed: int, r_usd: str, 
 def test_a_sweep_row_sums_up_its_plans(many: list[StrategyConfig], seed: int) -> None:
     data = market(1500, seed=seed)
     arrays = arrays_for(data, many[0], filters())
-    summary = sweep_compiled(arrays, many, instrument=filters())
+    summary = sweep_compiled(arrays, many, instrument=filters(), workers=2)
     for config, row in zip(many, summary, strict=True):
         plans = run_compiled(arrays, config, instrument=filters())
         named = dict(zip(SUMMARY_FIELDS, row, strict=True))

@@ -98,8 +98,10 @@ def _reason_to_stop_entries(
 ) -> CloseReason | None:
     if EventKind.CANCEL_ENTRIES in kinds:
         return CloseReason.CANCELLED
-    is_against = market.trend == -plan.spec.direction
-    if is_against and (plan.tally.is_entry_live or has_future_entries(plan, config)):
+    if market.trend != -plan.spec.direction:
+        return None
+    # A rung that is held now would be armed again later: for a grid, entries end here even if none rests.
+    if plan.spec.is_grid or plan.tally.is_entry_live or has_future_entries(plan, config):
         return CloseReason.TREND
     return None
 

@@ -87,6 +87,11 @@ class PlanSpec:
         return self.refusal is None
 
     @property
+    def is_grid(self) -> bool:
+        """Rungs carry their own take-profits."""
+        return not self.take_profits and any(rung.take_profit is not None for rung in self.rungs)
+
+    @property
     def side(self) -> Side:
         return Side.from_direction(self.direction)
 

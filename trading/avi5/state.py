@@ -75,7 +75,7 @@ class PlanState:
     @property
     def holding_average(self) -> Decimal | None:
         """Average entry of what is still held: entries that their own take-profit has not closed."""
-        if not any(rung.take_profit is not None for rung in self.spec.rungs):
+        if not self.spec.is_grid:
             return self.average_entry
         cost = size = ZERO
         for step in self.tally.steps.values():

@@ -106,7 +106,9 @@ def truncated(data: MarketData, bars: int) -> MarketData:
     """The same data as if it had been looked at when 5m bar `bars - 1` closed."""
     end_ms = int(data.bars_5m.start_ms[bars - 1]) + 300_000
     closed = int(np.searchsorted(data.bars_15m.start_ms + BAR_15M_MS, end_ms, side="right"))
-    known = {int(data.bars_5m.start_ms[i]): data.book.at(data.symbol, i) for i in np.flatnonzero(data.book.has_book)}
+    known = {
+        int(data.bars_5m.start_ms[i]): data.book.at(data.symbol, i) for i in np.flatnonzero(data.book.has_book).tolist()
+    }
     return prepare(
         data.symbol,
         data.bars_5m.part(0, bars),

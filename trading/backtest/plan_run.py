@@ -316,7 +316,7 @@ class PlanRun:
         floor = max(adverse, default=-float("inf"))
         roof = min(best, default=float("inf"))
         gain = self._break_even_trigger() if has_position else float("inf")
-        turn = -direction if plan.tally.is_entry_live and plan.may_enter else 9
+        turn = -direction if plan.may_enter and self._spec.is_grid else 9
         watch_funding = config.auto_funding_exit and has_position
         low, high, close, trend, end_ms = track.low, track.high, track.close, track.trend, track.end_ms
         if direction > 0:

@@ -10,7 +10,8 @@ from statistics import median
 from avigrid.kernel.errors import Rejected
 from avigrid.kernel.instrument import Instrument
 from trading.avi5.config import ConfigValue, InvalidConfig, StrategyConfig
-from trading.backtest.compiled import SUMMARY_FIELDS, Arrays, arrays_for, sweep_compiled
+from trading.backtest.compiled import Arrays, arrays_for, sweep_compiled
+from trading.backtest.compiled_scan import SUMMARY_FIELDS
 from trading.backtest.data import MarketData
 from trading.backtest.result import BacktestSettings
 
@@ -119,8 +120,9 @@ def sweep_run(
     shard: int = 0,
     shards: int = 1,
     settings: BacktestSettings | None = None,
+    workers: int = 1,
 ) -> list[SweepRow]:
-    """The rows of one shard; illegal combinations are left out."""
+    """The rows of one shard, computed by `workers` threads; illegal combinations are left out."""
     settings = settings or BacktestSettings()
     configs: list[tuple[int, StrategyConfig]] = []
     for index in shard_indices(spec, shard, shards):
@@ -134,7 +136,11 @@ def sweep_run(
         for data, instrument in loaded:
             arrays: Arrays = arrays_for(data, members[0][1], instrument)
             summary = sweep_compiled(
-                arrays, [config for _, config in members], instrument=instrument, settings=settings
+                arrays,
+                [config for _, config in members],
+                instrument=instrument,
+                settings=settings,
+                workers=workers,
             )
             for (index, _), row in zip(members, summary.tolist(), strict=True):
                 total = totals[index]

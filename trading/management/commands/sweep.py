@@ -1,6 +1,7 @@
 """`manage.py sweep`: a grid of strategy numbers over the same bars; resumable, one JSON row a config."""
 
 import json
+import os
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,6 +38,8 @@ class Command(BaseCommand):
         parser.add_argument("--top", type=int, default=15, metavar="N", help="rows to print (15)")
         parser.add_argument("--shard-size", type=int, default=200, metavar="N", help="configs between two writes (200)")
 
+        parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="threads (all cores)")
+
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             self._run(options)
@@ -57,7 +60,7 @@ class Command(BaseCommand):
         for shard in range(shards):
             if shard in done:
                 continue
-            fresh = sweep_run(spec, loaded, shard=shard, shards=shards, settings=settings)
+            fresh = sweep_run(spec, loaded, shard=shard, shards=shards, settings=settings, workers=options["workers"])
             rows += fresh
             if out:
                 _append(out, header, shard, fresh)

@@ -140,6 +140,14 @@ def test_the_trend_turning_cancels_rungs_and_keeps_exits() -> None:
     assert bench.step(view("1010", trend=1)) == [Finish(PlanStatus.CLOSED, CloseReason.TAKE_PROFIT)]
 
 
+def test_a_rung_that_is_held_while_the_trend_turns_is_not_armed_again() -> None:
+    config = StrategyConfig(profile=Profile.GRID, rungs=1)
+    bench = opened(config)
+    assert bench.step(view("995", trend=-1)) == [StopEntries(CloseReason.TREND)]
+    bench.fill("t0-0-0")
+    assert bench.step(view("1010", trend=1)) == [Finish(PlanStatus.CLOSED, CloseReason.TAKE_PROFIT)]
+
+
 def test_a_flat_trend_is_not_against() -> None:
     assert opened().step(view("995", trend=0)) == []
 

@@ -1,0 +1,127 @@
+"""What a research run is asked to do, read from JSON. Every refusal names the field and its limit."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+
+from avigrid.kernel.errors import Rejected
+from trading.avi5.config import ConfigValue, StrategyConfig
+from trading.backtest.result import BacktestSettings
+from trading.backtest.sweep import SweepSpec
+from trading.backtest.walk_forward import WalkForward
+
+MOST_SYMBOLS = 50
+MOST_DAYS = 1_000
+KINDS = ("backtest", "sweep", "calibrate")
+_COMMON = frozenset({"symbols", "config", "from", "to", "r_usd", "equity_usd"})
+_OWN = {
+    "backtest": frozenset[str](),
+    "sweep": frozenset({"axes"}),
+    "calibrate": frozenset({"train_days", "test_days", "step_days"}),
+}
+
+
+class InvalidRequest(Rejected):
+    code = "invalid_research"
+
+
+@dataclass(frozen=True, slots=True)
+class ResearchRequest:
+    """`from_ms`, `to_ms`: first decision and end, exclusive; None: all that is stored."""
+
+    kind: str
+    symbols: tuple[str, ...]
+    config: StrategyConfig
+    from_ms: int | None
+    to_ms: int | None
+    settings: BacktestSettings
+    sweep: SweepSpec | None = None
+    walk: WalkForward | None = None
+
+
+def read_request(kind: str, params: Mapping[str, object], *, base: StrategyConfig) -> ResearchRequest:
+    """`params`: symbols, config (changes to `base`), from, to (ISO, UTC), r_usd, equity_usd; a sweep's axes
+    {field: [values]}; a calibration's train_days, test_days, step_days. Raises InvalidRequest, InvalidConfig."""
+    if kind not in KINDS:
+        raise InvalidRequest(f"kind must be one of {', '.join(KINDS)}, got {kind!r}", field="kind")
+    known = _COMMON | _OWN[kind]
+    for name in params:
+        if name not in known:
+            raise InvalidRequest(
+                f"a {kind} knows no field {name!r}; known are {', '.join(sorted(known))}", field=str(name)
+            )
+    changes = params.get("config", {})
+    if not isinstance(changes, Mapping):
+        raise InvalidRequest("config must be an object of strategy numbers", field="config")
+    config = base.replaced(changes)
+    first, last = _moment(params, "from"), _moment(params, "to")
+    if first is not None and last is not None and first >= last:
+        raise InvalidRequest("from must lie before to", field="from")
+    return ResearchRequest(
+        kind=kind,
+        symbols=_symbols(params.get("symbols")),
+        config=config,
+        from_ms=first,
+        to_ms=last,
+        settings=BacktestSettings(
+            r_usd=_positive(params, "r_usd", "100"), start_equity_usd=_positive(params, "equity_usd", "10000")
+        ),
+        sweep=SweepSpec(config, _axes(params.get("axes"))) if kind == "sweep" else None,
+        walk=_walk(params) if kind == "calibrate" else None,
+    )
+
+
+def _symbols(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
+        raise InvalidRequest("symbols must be a list of names", field="symbols")
+    unique = tuple(dict.fromkeys(value))
+    if not 1 <= len(unique) <= MOST_SYMBOLS:
+        raise InvalidRequest(f"symbols must be 1 to {MOST_SYMBOLS}, got {len(unique)}", field="symbols")
+    return unique
+
+
+def _axes(value: object) -> dict[str, tuple[ConfigValue, ...]]:
+    if not isinstance(value, Mapping) or not value:
+        raise InvalidRequest("axes must be an object of field: [values]", field="axes")
+    for name, values in value.items():
+        if not isinstance(values, list) or not values:
+            raise InvalidRequest(f"axes: {name} needs a list of values", field=f"axes.{name}")
+    return {str(name): tuple(values) for name, values in value.items()}
+
+
+def _walk(params: Mapping[str, object]) -> WalkForward:
+    usual = WalkForward()
+    days: dict[str, int] = {}
+    for name in ("train_days", "test_days", "step_days"):
+        value = params.get(name, getattr(usual, name))
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST_DAYS:
+            raise InvalidRequest(f"{name} must be a whole number from 1 to {MOST_DAYS}, got {value!r}", field=name)
+        days[name] = value
+    return WalkForward(**days, short_train_days=min(usual.short_train_days, days["train_days"]))
+
+
+def _positive(params: Mapping[str, object], name: str, usual: str) -> Decimal:
+    raw = params.get(name, usual)
+    try:
+        value = Decimal(str(raw)) if isinstance(raw, str | int | float) and not isinstance(raw, bool) else Decimal(0)
+    except InvalidOperation:
+        value = Decimal(0)
+    if not value.is_finite() or not 0 < value <= 1_000_000_000:
+        raise InvalidRequest(f"{name} must be a number above 0 and up to 1e9, got {raw!r}", field=name)
+    return value
+
+
+def _moment(params: Mapping[str, object], name: str) -> int | None:
+    raw = params.get(name)
+    if raw is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(str(raw))
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return round(moment.timestamp() * 1000)
+    except (ValueError, OverflowError):
+        raise InvalidRequest(
+            f"{name} must be a date like 2026-01-31 or a time like 2026-01-31T12:00, got {raw!r}", field=name
+        ) from None
