@@ -80,6 +80,17 @@ class PrivateEvent:
     rows: tuple[dict[str, Any], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Margin of a symbol's resting orders that could open a position, and how far they reach (ticks)."""
+
+    cost: Decimal
+    units: int
+    """Notional in ticks x steps."""
+    highest_buy: int
+    lowest_sell: int
+
+
 @dataclass(slots=True, eq=False)
 class Account:
     name: str
@@ -108,8 +119,8 @@ class Account:
     """By order id."""
     closed_pnl: dict[str, ClosedPnl] = field(default_factory=dict)
     outbox: list[PrivateEvent] = field(default_factory=list)
-    order_margin: dict[str, tuple[Decimal, int]] = field(default_factory=dict)
-    """Per symbol: cached margin held by resting orders; absent = recompute."""
+    held: dict[str, Held] = field(default_factory=dict)
+    """Per symbol: what resting orders hold; absent = work it out again."""
     dcp_window_s: int = 0
     is_wallet_dirty: bool = False
     told_order_im: Decimal = ZERO
@@ -153,5 +164,5 @@ class Account:
 
     def touch(self, symbol: str) -> None:
         """Orders, leverage or position of the symbol changed: margin is stale, a position frame is due."""
-        self.order_margin.pop(symbol, None)
+        self.held.pop(symbol, None)
         self.dirty_symbols[symbol] = None

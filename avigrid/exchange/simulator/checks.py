@@ -87,8 +87,8 @@ def check_margin(account: Account, order: Order) -> None:
     if order.closes_only:
         return
     market = order.market
-    held = reckoning.order_margin(account, market)[0]
-    if reckoning.order_margin(account, market, order)[0] <= held:
+    held = reckoning.held_by_orders(account, market).cost
+    if reckoning.held_by_orders(account, market, order).cost <= held:
         return
     if reckoning.totals(account, order).available < 0:
         raise margin_short()

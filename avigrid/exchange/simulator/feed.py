@@ -90,3 +90,7 @@ class Source(Protocol):
     def history(self, symbol: str) -> tuple[int, Sequence[HistoryBar]]:
         """(interval in minutes, bars oldest first) before `start_ms`; () where there is none."""
         ...
+
+    def fundings(self, symbol: str) -> Sequence[tuple[int, Decimal]]:
+        """Past settlements (ms, rate) before `start_ms`, oldest first; () where unknown."""
+        ...

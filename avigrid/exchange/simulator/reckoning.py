@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from avigrid.exchange.simulator import margin
-from avigrid.exchange.simulator.account import Account
+from avigrid.exchange.simulator.account import Account, Held
 from avigrid.exchange.simulator.market import Market
 from avigrid.exchange.simulator.orders import BUY, SELL, Order
 from avigrid.exchange.simulator.positions import Position
@@ -56,23 +56,43 @@ def _opening_parts(account: Account, market: Market, extra: Order | None) -> lis
     return parts
 
 
-def order_margin(account: Account, market: Market, extra: Order | None = None) -> tuple[Decimal, int]:
-    """(margin held, notional in ticks x steps) of resting orders, `extra` counted as if it rested."""
+def held_by_orders(account: Account, market: Market, extra: Order | None = None) -> Held:
+    """What the resting orders of a symbol hold, `extra` counted as if it rested. Kept until something changes."""
     if extra is None:
-        cached = account.order_margin.get(market.symbol)
-        if cached is not None:
-            return cached
-    cost, units, taker = ZERO, 0, account.fees.taker
-    for order, steps in _opening_parts(account, market, extra):
+        held = account.held.get(market.symbol)
+        if held is None:
+            held = account.held[market.symbol] = _sum(account, market, _opening_parts(account, market, None), _NOTHING)
+        return held
+    if extra.closes_only:
+        return held_by_orders(account, market)
+    if account.is_hedge(market.symbol) or account.position(market, 0).size * extra.side >= 0:
+        # Nothing to net: it simply comes on top.
+        return _sum(account, market, [(extra, extra.leaves)], held_by_orders(account, market))
+    return _sum(account, market, _opening_parts(account, market, extra), _NOTHING)
+
+
+_NOTHING = Held(ZERO, 0, 0, 1 << 62)
+
+
+def _sum(account: Account, market: Market, parts: list[tuple[Order, int]], base: Held) -> Held:
+    cost, units, highest_buy, lowest_sell = base.cost, base.units, base.highest_buy, base.lowest_sell
+    taker = account.fees.taker
+    for order, steps in parts:
         leverage = account.leverage_of(market, order.side)
         cost += margin.order_cost(steps * market.step, order.price * market.tick, leverage, taker, order.side)
         units += steps * order.price
-    if extra is None:
-        account.order_margin[market.symbol] = (cost, units)
-    return cost, units
+        if order.side == BUY:
+            highest_buy = max(highest_buy, order.price)
+        else:
+            lowest_sell = min(lowest_sell, order.price)
+    return Held(cost, units, highest_buy, lowest_sell)
 
 
 def order_loss(account: Account, market: Market, extra: Order | None = None) -> Decimal:
+    """Of orders that would buy above or sell below the mark; resting ones hardly ever do."""
+    held = held_by_orders(account, market, extra)
+    if held.highest_buy * market.tick <= market.mark <= held.lowest_sell * market.tick:
+        return ZERO
     total = ZERO
     for order, steps in _opening_parts(account, market, extra):
         total += margin.order_loss(steps * market.step, order.price * market.tick, market.mark, order.side)
@@ -81,7 +101,7 @@ def order_loss(account: Account, market: Market, extra: Order | None = None) -> 
 
 def exposure(account: Account, market: Market, extra: Order | None = None) -> Decimal:
     """Mark value of positions plus notional of opening orders: what chooses the risk tier."""
-    units = order_margin(account, market, extra)[1]
+    units = held_by_orders(account, market, extra).units
     held = sum(abs(account.positions[key].size) for key in _keys(account, market) if key in account.positions)
     return held * market.step * market.mark + units * market.unit
 
@@ -126,11 +146,11 @@ def totals(account: Account, extra: Order | None = None) -> Totals:
         if orders:
             market = next(iter(orders.values())).market
             mine = extra if extra is not None and extra.market is market else None
-            order_im += order_margin(account, market, mine)[0]
+            order_im += held_by_orders(account, market, mine).cost
             loss += order_loss(account, market, mine)
             seen.add(symbol)
     if extra is not None and extra.market.symbol not in seen:
-        order_im += order_margin(account, extra.market, extra)[0]
+        order_im += held_by_orders(account, extra.market, extra).cost
         loss += order_loss(account, extra.market, extra)
     base = account.balance if account.isolated else account.balance + upl
     available = base - position_im - order_im - loss

@@ -77,7 +77,7 @@ def set_margin_mode(account: Account, params: Params) -> list[dict[str, str]]:
     if account.live_positions() or any(account.open_orders.values()):
         return [{"reasonCode": "3400045", "reasonMsg": "Close positions and cancel orders first"}]
     account.isolated = isolated
-    account.order_margin.clear()
+    account.held.clear()
     return []
 
 
