@@ -77,6 +77,7 @@ class SimulatedExchange:
             interval_min, bars = source.history(symbol)
             if bars:
                 venue.load_history(symbol, interval_min, bars)
+            venue.load_fundings(symbol, source.fundings(symbol))
         for event in self.source.events_until(source.start_ms):
             venue.apply(event)
         self.house = House(

@@ -68,4 +68,5 @@ async def test_a_cut_connection_is_opened_again(simulator: Running) -> None:
 
 def test_an_unreachable_history_is_empty() -> None:
     source = LiveSource(("BTCUSDT",), url="ws://127.0.0.1:9/x", rest_url="http://127.0.0.1:9", now_ms=0)
-    assert source.history("BTCUSDT") == (5, ())
+    assert source.history("BTCUSDT") == (5, [])
+    assert source.fundings("BTCUSDT") == []

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
+from typing import Any
 
 import websockets
 
@@ -56,17 +57,33 @@ class LiveSource:
 
     def history(self, symbol: str) -> tuple[int, Sequence[HistoryBar]]:
         """The last 1,000 closed 5m bars by REST; none where that cannot be reached."""
-        if not self._rest_url:
-            return 5, ()
-        address = f"{self._rest_url}/v5/market/kline?category=linear&symbol={symbol}&interval=5&limit={_HISTORY_BARS}"
+        rows = self._asked(f"/v5/market/kline?category=linear&symbol={symbol}&interval=5&limit={_HISTORY_BARS}")
         try:
-            with urllib.request.urlopen(address, timeout=10) as answer:  # noqa: S310 - an address the operator chose
-                rows = json.load(answer)["result"]["list"]
             bars = [_bar(row) for row in reversed(rows)]
-        except (urllib.error.URLError, OSError, ValueError, KeyError, TypeError, InvalidOperation) as error:
+        except (ValueError, TypeError, InvalidOperation) as error:
             log.warning("no history of %s: %s", symbol, error)
             return 5, ()
         return 5, [bar for bar in bars if bar.start_ms + 300_000 <= self._start_ms]
+
+    def fundings(self, symbol: str) -> Sequence[tuple[int, Decimal]]:
+        """The last 200 settlements by REST; none where that cannot be reached."""
+        rows = self._asked(f"/v5/market/funding/history?category=linear&symbol={symbol}")
+        try:
+            return [(int(row["fundingRateTimestamp"]), Decimal(row["fundingRate"])) for row in reversed(rows)]
+        except (KeyError, TypeError, ValueError, InvalidOperation) as error:
+            log.warning("no funding history of %s: %s", symbol, error)
+            return ()
+
+    def _asked(self, path: str) -> list[Any]:
+        if not self._rest_url:
+            return []
+        try:
+            with urllib.request.urlopen(f"{self._rest_url}{path}", timeout=10) as answer:  # noqa: S310 - chosen by the operator
+                rows: list[Any] = json.load(answer)["result"]["list"]
+        except (urllib.error.URLError, OSError, ValueError, KeyError, TypeError) as error:
+            log.warning("no answer to %s: %s", path, error)
+            return []
+        return rows
 
     def events_until(self, ms: int) -> Iterator[SourceEvent]:
         """Everything that has arrived; what the sender stamped later than `ms` (its clock is ahead of ours) waits."""

@@ -9,10 +9,12 @@ import random
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 from avigrid.exchange.simulator.feed import HistoryBar, SourceEvent
 from avigrid.exchange.simulator.sources.catalogue import CHARACTERS, SPECS
 from avigrid.exchange.simulator.sources.errors import BadSource
+from avigrid.exchange.simulator.sources.fundings import quiet_past
 from avigrid.exchange.simulator.sources.tape import TapeMaker
 from avigrid.exchange.simulator.specs import InstrumentSpec
 
@@ -75,6 +77,9 @@ class PathSource:
             for number in range(_HISTORY_MIN)
         ]
         return 1, bars
+
+    def fundings(self, symbol: str) -> Sequence[tuple[int, Decimal]]:
+        return quiet_past(self._start_ms, SPECS[symbol].funding_interval_min)
 
     def events_until(self, ms: int) -> Iterator[SourceEvent]:
         event = self._next

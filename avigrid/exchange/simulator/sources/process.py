@@ -75,7 +75,7 @@ class MarketProcess:
         self._index += 1
         rng = self._rng
         vol_ratio, activity = self._volatility(index)
-        drift = self._drift()
+        drift = self._drift(float(vol_ratio.mean()))
         jump = self._jump(vol_ratio)
 
         noise = rng.standard_normal((SECONDS, self._n))
@@ -101,16 +101,16 @@ class MarketProcess:
         hour = (index // 60) % 24
         of_day = 0.85 + 0.45 * math.exp(-((hour - 14.5) ** 2) / 10) + 0.15 * math.exp(-((hour - 1.0) ** 2) / 3)
         z = rng.standard_normal(2)
-        self._slow_vol += -self._slow_vol / 150 + 0.065 * float(z[0])
+        self._slow_vol += -self._slow_vol / 150 + 0.048 * float(z[0])
         self._fast_vol += -self._fast_vol / 22 + 0.10 * float(z[1])
         self._own_vol += -self._own_vol / 60 + 0.04 * rng.standard_normal(self._n)
-        shared = of_day * math.exp(self._slow_vol + self._fast_vol - 0.42)
-        vol_ratio = np.clip(shared * np.exp(self._own_vol), 0.3, 8.0)
+        shared = of_day * math.exp(self._slow_vol + self._fast_vol - 0.28)
+        vol_ratio = np.clip(shared * np.exp(self._own_vol), 0.4, 8.0)
         activity = np.clip(vol_ratio**1.15 * np.exp(0.25 * rng.standard_normal(self._n)), 0.15, 12.0)
         return vol_ratio, activity
 
-    def _drift(self) -> float:
-        """Per minute, of the shared factor."""
+    def _drift(self, vol: float) -> float:
+        """Per minute, of the shared factor; quiet markets trend slowly."""
         if self._regime_left <= 0:
             pick = float(self._rng.random())
             self._regime = 1 if pick < 0.32 else -1 if pick < 0.61 else 0
@@ -118,7 +118,7 @@ class MarketProcess:
             self._range_level = self._level
         self._regime_left -= 1
         if self._regime:
-            return self._regime * _TREND_PER_MIN
+            return self._regime * _TREND_PER_MIN * min(1.5, vol)
         return (self._range_level - self._level) / 80
 
     def _jump(self, vol_ratio: Floats) -> Floats:
@@ -127,7 +127,7 @@ class MarketProcess:
         out = np.zeros((SECONDS, self._n))
         chance = rng.random(self._n + 1)
         if chance[0] < _JUMP_PER_MIN:
-            size = float(rng.uniform(0.003, 0.012)) * (1 if rng.random() < 0.5 else -1)
+            size = float(rng.uniform(0.0015, 0.008)) * (1 if rng.random() < 0.5 else -1)
             start, length = int(rng.integers(0, 35)), int(rng.integers(4, 25))
             weights = self._beta * rng.uniform(0.7, 1.3, self._n)
             out[start : start + length] += size * weights / length

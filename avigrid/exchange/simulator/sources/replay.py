@@ -15,6 +15,7 @@ from avigrid.exchange.simulator.sources.catalogue import CHARACTERS, SPECS, gene
 from avigrid.exchange.simulator.sources.errors import BadSource
 from avigrid.exchange.simulator.sources.files import KlineFile
 from avigrid.exchange.simulator.sources.flow import Flow
+from avigrid.exchange.simulator.sources.fundings import quiet_past
 from avigrid.exchange.simulator.specs import InstrumentSpec
 from avigrid.kernel.orders import Side
 
@@ -78,6 +79,10 @@ class KlineReplay:
                 break
             begin -= 1
         return file.interval_ms // 60_000, [file.bar(index) for index in range(begin, end)]
+
+    def fundings(self, symbol: str) -> Sequence[tuple[int, Decimal]]:
+        rows = [row for row in self._funding.get(symbol, []) if row[0] <= self._start_ms]
+        return rows or quiet_past(self._start_ms, self._specs[symbol].funding_interval_min)
 
     def events_until(self, ms: int) -> Iterator[SourceEvent]:
         event = self._next

@@ -39,6 +39,9 @@ class ShiftedSource:
     def history(self, symbol: str) -> tuple[int, Sequence[HistoryBar]]:
         return self._source.history(symbol)
 
+    def fundings(self, symbol: str) -> Sequence[tuple[int, Decimal]]:
+        return self._source.fundings(symbol)
+
     def shift(self, symbol: str, ratio: Decimal) -> None:
         """`ratio` -0.05 puts the rest of this market 5 % lower than it would have been."""
         self._factors[symbol] = self._factors.get(symbol, ONE) * (1 + ratio)

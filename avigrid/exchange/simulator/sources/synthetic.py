@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from avigrid.exchange.simulator.feed import HistoryBar, SourceEvent
 from avigrid.exchange.simulator.sources.catalogue import CHARACTERS, SPECS
+from avigrid.exchange.simulator.sources.fundings import quiet_past
 from avigrid.exchange.simulator.sources.process import MarketProcess, Minute
 from avigrid.exchange.simulator.sources.tape import TapeMaker
 from avigrid.exchange.simulator.specs import InstrumentSpec
@@ -26,6 +27,7 @@ class SyntheticSource:
         self._symbols = tuple(symbols)
         self._start_ms = start_ms - start_ms % 1_000
         self._books_per_s = books_per_s
+        self._seed = seed
         characters = [CHARACTERS[symbol] for symbol in self._symbols]
         self._process = MarketProcess(characters, seed=seed)
         self._makers = [
@@ -47,6 +49,10 @@ class SyntheticSource:
 
     def history(self, symbol: str) -> tuple[int, Sequence[HistoryBar]]:
         return 1, self._history[self._symbols.index(symbol)]
+
+    def fundings(self, symbol: str) -> Sequence[tuple[int, Decimal]]:
+        interval_min = SPECS[symbol].funding_interval_min
+        return quiet_past(self._start_ms, interval_min, seed=_mixed(self._seed, symbol))
 
     def events_until(self, ms: int) -> Iterator[SourceEvent]:
         event = self._next

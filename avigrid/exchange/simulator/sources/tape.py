@@ -52,7 +52,7 @@ class TapeMaker:
         yield from self.trades(touch, start_ms, length_ms, mid_from, mid_to, imbalance=imbalance, activity=activity)
 
     def spread_ticks(self, mid: float, stress: float) -> int:
-        spread_bps = min(20.0, 0.08 * stress**1.8)
+        spread_bps = min(20.0, 0.04 * stress**1.6)
         return max(1, round(spread_bps * mid / 10_000 / self._tick_f))
 
     def trades(

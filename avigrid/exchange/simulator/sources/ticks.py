@@ -17,6 +17,7 @@ from avigrid.exchange.simulator.sources.catalogue import CHARACTERS, SPECS, gene
 from avigrid.exchange.simulator.sources.errors import BadSource
 from avigrid.exchange.simulator.sources.files import lines
 from avigrid.exchange.simulator.sources.frames import FrameDecoder
+from avigrid.exchange.simulator.sources.fundings import quiet_past
 from avigrid.exchange.simulator.specs import InstrumentSpec
 from avigrid.kernel.money import Rounding, to_multiple
 from avigrid.kernel.orders import Side
@@ -97,6 +98,9 @@ class TradeReplay:
         end = bisect_left(tape.rows, self._start_ms, key=lambda row: row[0])
         return 1, _minutes(tape.rows[:end], tape.spec, self._start_ms)
 
+    def fundings(self, symbol: str) -> Sequence[tuple[int, Decimal]]:
+        return quiet_past(self._start_ms, 480)
+
     def events_until(self, ms: int) -> Iterator[SourceEvent]:
         return self._feed.until(ms)
 
@@ -169,6 +173,9 @@ class FrameReplay:
 
     def history(self, symbol: str) -> tuple[int, Sequence[HistoryBar]]:
         return 1, ()
+
+    def fundings(self, symbol: str) -> Sequence[tuple[int, Decimal]]:
+        return quiet_past(self._start_ms, 480)
 
     def events_until(self, ms: int) -> Iterator[SourceEvent]:
         return self._feed.until(ms)
