@@ -90,6 +90,8 @@ def _carry_on(plan: PlanState, kinds: frozenset[EventKind], market: MarketView, 
     orders += entries_to_place(plan, market, config)
     orders += exits_to_place(plan, config)
     orders += [NotifyOnce(Notice.EXIT_REFUSED, key) for key in refused_exits(plan) if key not in plan.notified]
+    if any(isinstance(action, PlaceOrder) for action in orders):
+        return [*flags, *orders]
     return [*flags, *orders, *_ending(record(plan, orders), config)]
 
 

@@ -93,34 +93,40 @@ class Tally:
 
 def tally(orders: Iterable[PlanOrder]) -> Tally:
     total = Tally()
+    steps = total.steps
     for order in orders:
         is_live = order.status not in _TERMINAL
-        total.is_live = total.is_live or is_live
-        left = order.quantity - order.filled_qty if is_live else ZERO
+        got = order.filled_qty
+        if is_live:
+            total.is_live = True
         if order.role is OrderRole.CLOSE:
             total.closes.append(order)
-            total.closed += order.filled_qty
-            total.closes_open += left
+            total.closed += got
+            if is_live:
+                total.closes_open += order.quantity - got
             continue
         key = (order.rung, order.cycle)
-        step = total.steps.get(key)
+        step = steps.get(key)
         if step is None:
-            step = total.steps[key] = Step()
+            step = steps[key] = Step()
         if order.role is OrderRole.ENTRY:
             step.entries.append(order)
-            step.entered += order.filled_qty
-            total.entered += order.filled_qty
+            if got:
+                step.entered += got
+                total.entered += got
             if is_live:
                 step.is_entry_live = total.is_entry_live = True
-            total.last_cycle[order.rung] = max(order.cycle, total.last_cycle.get(order.rung, 0))
-        else:
-            step.exits.append(order)
-            step.exited += order.filled_qty
-            total.exited += order.filled_qty
-            if is_live:
-                step.is_exit_live = True
-                step.exits_open += left
-                total.exits_open += left
-            elif order.filled_qty < order.quantity:
-                step.failed_exits += 1
+            if order.cycle >= total.last_cycle.get(order.rung, 0):
+                total.last_cycle[order.rung] = order.cycle
+            continue
+        step.exits.append(order)
+        if got:
+            step.exited += got
+            total.exited += got
+        if is_live:
+            step.is_exit_live = True
+            step.exits_open += order.quantity - got
+            total.exits_open += order.quantity - got
+        elif got < order.quantity:
+            step.failed_exits += 1
     return total

@@ -130,14 +130,14 @@ class PlanRun:
         price = decimal_from_float(opens)
         judged = False
         self._fresh_exits.clear()
-        arrived: dict[str, PlanOrder] = {}
+        arrived: list[PlanOrder] = []
         waiting = [order for order in self._plan.orders if order.status is OrderStatus.INTENT]
         for order in waiting:
             if order.role is OrderRole.CLOSE:
                 self._close_lots(k, order.quantity, self._taken(price, k, -self._direction), price, order)
                 judged = True
             elif order.role is OrderRole.TAKE_PROFIT:
-                arrived[order.ref] = order.changed(OrderStatus.OPEN)
+                arrived.append(order.changed(OrderStatus.OPEN))
                 self._fresh_exits.add(order.ref)
             elif order.rung == 0 and order.cycle == 0:
                 self._take_entry(k, order, price)
@@ -146,7 +146,7 @@ class PlanRun:
                 assert order.price is not None
                 would_take = self._direction * (price - order.price) <= 0
                 status = OrderStatus.CANCELLED if would_take else OrderStatus.OPEN
-                arrived[order.ref] = order.changed(status)
+                arrived.append(order.changed(status))
         self._update(arrived)
         while judged:
             # Between open and close nothing is known but what filled: no price, no trend, nothing new is offered.
@@ -163,9 +163,10 @@ class PlanRun:
         assert order.price is not None
         at = self._taken(price, k, self._direction)
         if self._direction * (at - order.price) > 0:
-            self._update({order.ref: order.changed(OrderStatus.CANCELLED)})
+            self._update([order.changed(OrderStatus.CANCELLED)])
             return
-        self._enter(k, order, at, self._settings.fees.taker, self._direction * (at - price))
+        entered = self._enter(k, order, at, self._settings.fees.taker, self._direction * (at - price))
+        self._update([entered])
 
     def _fill_phase(self, k: int) -> bool:
         track, direction = self._track, self._direction
@@ -174,9 +175,9 @@ class PlanRun:
         resting = [o for o in self._plan.of(OrderRole.ENTRY) if o.status is OrderStatus.OPEN]
         crossed = [o for o in resting if self._is_through(o.price, adverse, -direction)]
         stop = self._plan.stop_price or self._spec.stop
-        if direction * (adverse - float(stop)) <= 0 and (self._plan.position_qty > 0 or crossed):
-            for order in crossed:
-                self._enter(k, order, order.price or ZERO, self._settings.fees.maker, ZERO)
+        if direction * (adverse - float(stop)) <= 0 and (self._lots or crossed):
+            maker = self._settings.fees.maker
+            self._update([self._enter(k, order, order.price or ZERO, maker, ZERO) for order in crossed])
             self._stop_out(k, stop)
             return True
         exits = [
@@ -184,22 +185,21 @@ class PlanRun:
             for o in self._plan.of(OrderRole.TAKE_PROFIT)
             if o.status is OrderStatus.OPEN and self._is_through(o.price, best, direction)
         ]
-        for order in exits:
-            self._take_profit(k, order)
-        for order in crossed:
-            self._enter(k, order, order.price or ZERO, self._settings.fees.maker, ZERO)
-        return bool(exits or crossed)
+        filled = [self._take_profit(k, order) for order in exits]
+        filled += [self._enter(k, order, order.price or ZERO, self._settings.fees.maker, ZERO) for order in crossed]
+        self._update(filled)
+        return bool(filled)
 
     def _is_through(self, price: Decimal | None, reached: float, sign: int) -> bool:
         assert price is not None
         return sign * (reached - float(price + sign * self._tick)) >= 0
 
-    def _enter(self, k: int, order: PlanOrder, price: Decimal, fee: Decimal, slipped: Decimal) -> None:
+    def _enter(self, k: int, order: PlanOrder, price: Decimal, fee: Decimal, slipped: Decimal) -> PlanOrder:
         self._lots[(order.rung, order.cycle)] = _Lot(order.quantity, price, self._track.start_ms[k], fee, slipped)
         self._realised -= order.quantity * price * fee
-        self._fill(order, order.quantity, price)
+        return order.changed(OrderStatus.FILLED, order.quantity, price)
 
-    def _take_profit(self, k: int, order: PlanOrder) -> None:
+    def _take_profit(self, k: int, order: PlanOrder) -> PlanOrder:
         assert order.price is not None
         opened_beyond = self._direction * (self._track.open[k] - float(order.price)) >= 0
         # Placed since the last bar and already marketable: it takes. Its price is kept, which is the worse one.
@@ -207,7 +207,7 @@ class PlanRun:
         fee = self._settings.fees.taker if takes else self._settings.fees.maker
         key = (order.rung, order.cycle) if not self._spec.take_profits else (0, 0)
         self._leg(k, key, order.quantity, order.price, fee, ZERO, "take_profit", rung=order.rung)
-        self._fill(order, order.quantity, order.price)
+        return order.changed(OrderStatus.FILLED, order.quantity, order.price)
 
     def _stop_out(self, k: int, stop: Decimal) -> None:
         opens = decimal_from_float(self._track.open[k])
@@ -236,7 +236,7 @@ class PlanRun:
                 self._leg(k, key, part, at, self._settings.fees.taker, slipped, reason)
                 left -= part
         if order is not None:
-            self._fill(order, size - left, at)
+            self._update([order.changed(OrderStatus.FILLED, size - left, at)])
 
     def _leg(
         self,
@@ -290,15 +290,13 @@ class PlanRun:
             self._plan = record(
                 self._plan, [a for a in actions if not (isinstance(a, PlaceOrder) and a.role is OrderRole.CLOSE)]
             )
-            self._update({o.ref: o.changed(OrderStatus.CANCELLED) for o in self._plan.orders if o.ref in cancelled})
+            self._update([o.changed(OrderStatus.CANCELLED) for o in self._plan.orders if o.ref in cancelled])
         raise Bug("a plan does not come to rest", plan=self._number)
 
-    def _update(self, changed: dict[str, PlanOrder]) -> None:
+    def _update(self, changed: list[PlanOrder]) -> None:
         if changed:
-            self._plan = replace(self._plan, orders=tuple([changed.get(o.ref, o) for o in self._plan.orders]))
-
-    def _fill(self, order: PlanOrder, size: Decimal, at: Decimal) -> None:
-        self._update({order.ref: order.changed(OrderStatus.FILLED, size, at)})
+            by_ref = {order.ref: order for order in changed}
+            self._plan = replace(self._plan, orders=tuple([by_ref.get(o.ref, o) for o in self._plan.orders]))
 
     def _next_event(self, k: int) -> int:
         """The next bar in which anything can happen to this plan; a bar too many costs time, not truth."""
@@ -306,7 +304,7 @@ class PlanRun:
         if any(o.status is OrderStatus.INTENT for o in plan.orders) or has_future_entries(plan, config):
             return k + 1
         count = len(track.start_ms)
-        has_position = plan.position_qty > 0
+        has_position = bool(self._lots)
         last = min(track.first_ending_at(self._opened_ms + config.time_exit_ms), count)
         adverse = [direction * float(o.price - direction * self._tick) for o in self._open(OrderRole.ENTRY) if o.price]
         if has_position:
