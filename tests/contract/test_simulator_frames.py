@@ -1,4 +1,4 @@
-"""Frames of the simulated exchange's sockets against recorded ones: the same keys and JSON types, outside and inside."""
+"""Frames of the simulated exchange's sockets against recorded ones: the same keys and JSON types."""
 
 import json
 from pathlib import Path
