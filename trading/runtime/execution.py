@@ -14,7 +14,7 @@ import structlog
 from django.db import InterfaceError, OperationalError, connection
 
 from accounts.selectors.trading_accounts import active_key_id
-from avigrid.common import heartbeats, leases, metrics
+from avigrid.common import heartbeats, leases, metrics, push
 from avigrid.common.leases import HeldLease, LeaseLost
 from avigrid.exchange.ports import StreamState
 from risk.core.states import State
@@ -86,6 +86,7 @@ class Execution:
             if not self.open():
                 return Exit.LEASE_HELD
             metrics.serve()
+            push.start_background()
             while not self._stopping:
                 self.turn()
         except LeaseLost:

@@ -16,7 +16,7 @@ from trading.runtime import gauges
 from trading.runtime.context import Context
 from trading.runtime.faults import fault_point
 from trading.runtime.inbox import Heard
-from trading.services.booking import execution_book
+from trading.services.booking import Arrival, executions_book
 from trading.services.equity import equity_store
 from trading.services.order_events import order_frame_apply
 from trading.services.plan_step import plan_step
@@ -76,7 +76,9 @@ class Hearing:
 
     def _together(self, heard: Sequence[Heard]) -> Effects:
         effects = Effects()
+        executions = [Arrival(one.event, one.at) for one in heard if isinstance(one.event, Execution)]
         with self.context.books():
+            self._executions(executions, effects, source="stream")
             for one in heard:
                 self._one(one, effects)
             self.step(effects.plans)
@@ -86,8 +88,6 @@ class Hearing:
         event = one.event
         if isinstance(event, VenueOrder):
             self.order_row(event, effects, is_query=False)
-        elif isinstance(event, Execution):
-            self.execution(event, effects, one)
         elif isinstance(event, VenuePosition):
             self.context.see_position(event)
             effects.positions.add((event.symbol, event.position_idx))
@@ -105,25 +105,27 @@ class Hearing:
         effects.plans.add(order.plan_id)
         return order
 
-    def execution(self, event: Execution, effects: Effects, one: Heard | None = None, source: str = "stream") -> bool:
+    def execution(self, event: Execution, effects: Effects, *, source: str) -> bool:
         """Within the books. False where it was booked before."""
-        now = self.context.now()
-        booking = execution_book(
+        return self._executions([Arrival(event, self.context.now())], effects, source=source)
+
+    def _executions(self, arrivals: Sequence[Arrival], effects: Effects, *, source: str) -> bool:
+        if not arrivals:
+            return False
+        bookings = executions_book(
             account_id=self.context.account_id,
-            execution=event,
+            arrivals=arrivals,
             hedge_mode=self.context.hedge_mode,
-            received_at=one.at if one else now,
-            now=now,
+            now=self.context.now(),
             source=source,
         )
-        if booking is None:
-            return False
-        gauges.FILLS.labels(source=source).inc()
-        effects.fills += 1
-        effects.positions.add((booking.symbol, booking.position_idx))
-        if booking.plan_id is not None:
-            effects.plans.add(booking.plan_id)
-        return True
+        for booking in bookings:
+            gauges.FILLS.labels(source=source).inc()
+            effects.fills += 1
+            effects.positions.add((booking.symbol, booking.position_idx))
+            if booking.plan_id is not None:
+                effects.plans.add(booking.plan_id)
+        return bool(bookings)
 
     def step(self, plan_ids: set[int]) -> None:
         """Within the books: every open plan among these takes its next step."""

@@ -20,7 +20,7 @@ from risk.services.states import tighten
 from trading.avi5.config import Profile
 from trading.avi5.spec import Grain, PlanSpec, RungSpec
 from trading.models import Fill, Order, Plan, PlanOrigin, PlanStatus, Position
-from trading.services.booking import plan_totals_refresh, position_fold
+from trading.services.folding import plan_totals_refresh, position_fold
 from trading.services.intents import installation
 from trading.services.times import from_ms
 

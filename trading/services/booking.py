@@ -3,31 +3,33 @@
 Callers hold the account's lock. Nothing here asks the venue, and nothing here believes an order's status word.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from django.db.models import Q, Sum
+from django.db.models import Q
 
 from avigrid.common import push
 from avigrid.kernel.orders import Execution, OrderRole, Side
 from risk.services.meters import entry_note
 from trading.engine import belief as beliefs
-from trading.engine.ledger import FillFact, PositionState, book, fold, slippage_bps
+from trading.engine.belief import Step
+from trading.engine.ledger import slippage_bps
 from trading.models import (
-    OPEN_PLAN_STATUSES,
     Fill,
     LedgerEntry,
     LedgerKind,
     Order,
     Plan,
-    Position,
     SlippageRecord,
 )
+from trading.services.folding import ledger_entry, plan_totals_refresh, positions_fold
 from trading.services.order_events import belief_of, order_steps_store
-from trading.services.times import from_ms, to_ms
+from trading.services.times import from_ms
 
 FUNDING = "Funding"
+_RECENT_PLANS = 50
 ZERO = Decimal(0)
 
 
@@ -42,6 +44,12 @@ class Booking:
     fill: Fill | None
 
 
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    execution: Execution
+    received_at: datetime
+
+
 def execution_book(
     *,
     account_id: int,
@@ -52,54 +60,125 @@ def execution_book(
     source: str = "stream",
 ) -> Booking | None:
     """None where this execution is in the books already."""
-    if execution.kind == FUNDING:
-        return _funding_book(account_id, execution)
-    if Fill.objects.filter(exec_id=execution.exec_id).exists():
-        return None
-    order = _order_of(account_id, execution)
-    position_idx = order.position_idx if order else position_idx_of(execution, hedge_mode=hedge_mode)
-    executed_at = from_ms(execution.time_ms)
-    plan = order.plan if order else _plan_at(account_id, execution.symbol, position_idx, executed_at)
-    fill = Fill.objects.create(
-        exec_id=execution.exec_id,
+    booked = executions_book(
         account_id=account_id,
-        order=order,
-        plan=plan,
-        symbol=execution.symbol,
-        position_idx=position_idx,
-        side=execution.side.value,
-        kind=execution.kind,
-        price=execution.price,
-        quantity=execution.quantity,
-        fee_usd=execution.fee_usd,
-        is_maker=execution.is_maker,
-        venue_order_id=execution.order_id,
-        executed_at=executed_at,
-        received_at=received_at,
-        booked_at=now,
+        arrivals=[Arrival(execution, received_at)],
+        hedge_mode=hedge_mode,
+        now=now,
         source=source,
     )
-    closed_qty = position_fold(fill)
-    if order is not None:
-        _order_fill(order, fill, now)
-    if plan is not None and order is not None and order.role == OrderRole.ENTRY:
-        _entry_note(plan, fill)
-    if fill.fee_usd:
-        _ledger_write(fill, LedgerKind.FEE, -fill.fee_usd)
-    _slippage_write(fill, order, plan, is_entry=closed_qty < fill.quantity)
-    if plan is not None:
-        plan_totals_refresh(plan)
-    push.event(
-        "fill",
-        {"fill_id": fill.pk, "plan_id": fill.plan_id, "symbol": fill.symbol, "position_idx": fill.position_idx},
+    return booked[0] if booked else None
+
+
+def executions_book(
+    *, account_id: int, arrivals: Sequence[Arrival], hedge_mode: bool, now: datetime, source: str = "stream"
+) -> list[Booking]:
+    """Those that were not in the books yet. A hundred cost little more queries than one."""
+    unseen = _unseen(arrivals)
+    bookings = [
+        booking
+        for arrival in unseen
+        if arrival.execution.kind == FUNDING
+        for booking in [_funding_book(account_id, arrival.execution)]
+        if booking is not None
+    ]
+    trades = [arrival for arrival in unseen if arrival.execution.kind != FUNDING]
+    if not trades:
+        return bookings
+    fills = _fills_create(account_id, trades, hedge_mode=hedge_mode, now=now, source=source)
+    closed: dict[int, Decimal] = {}
+    for key in sorted({(fill.symbol, fill.position_idx) for fill in fills}):
+        closed |= positions_fold([fill for fill in fills if (fill.symbol, fill.position_idx) == key])
+    _orders_fill(fills, now)
+    _entries_note(fills)
+    LedgerEntry.objects.bulk_create(ledger_entry(fill, LedgerKind.FEE, -fill.fee_usd) for fill in fills if fill.fee_usd)
+    SlippageRecord.objects.bulk_create(
+        record for fill in fills for record in [_slippage(fill, is_entry=closed[fill.pk] < fill.quantity)] if record
     )
-    return Booking(account_id, fill.symbol, position_idx, fill.plan_id, fill)
+    for plan in {fill.plan_id: fill.plan for fill in fills}.values():
+        if plan is not None:
+            plan_totals_refresh(plan)
+    for fill in {(fill.plan_id, fill.symbol, fill.position_idx): fill for fill in fills}.values():
+        push.event(
+            "fill",
+            {"fill_id": fill.pk, "plan_id": fill.plan_id, "symbol": fill.symbol, "position_idx": fill.position_idx},
+        )
+    bookings += [Booking(account_id, fill.symbol, fill.position_idx, fill.plan_id, fill) for fill in fills]
+    return bookings
 
 
-def _entry_note(plan: Plan, fill: Fill) -> None:
+def _unseen(arrivals: Sequence[Arrival]) -> list[Arrival]:
+    first = {arrival.execution.exec_id: arrival for arrival in reversed(arrivals)}
+    known = set(Fill.objects.filter(exec_id__in=list(first)).values_list("exec_id", flat=True))
+    return [arrival for exec_id, arrival in reversed(first.items()) if exec_id not in known]
+
+
+def _fills_create(
+    account_id: int, trades: Sequence[Arrival], *, hedge_mode: bool, now: datetime, source: str
+) -> list[Fill]:
+    orders = _Orders(account_id, [arrival.execution for arrival in trades])
+    plans = _Plans(account_id)
+    fills = []
+    for arrival in trades:
+        row = arrival.execution
+        order = orders.of(row)
+        position_idx = order.position_idx if order else position_idx_of(row, hedge_mode=hedge_mode)
+        executed_at = from_ms(row.time_ms)
+        plan = order.plan if order else plans.at(row.symbol, position_idx, executed_at)
+        fills.append(
+            Fill(
+                exec_id=row.exec_id,
+                account_id=account_id,
+                order=order,
+                plan=plan,
+                symbol=row.symbol,
+                position_idx=position_idx,
+                side=row.side.value,
+                kind=row.kind,
+                price=row.price,
+                quantity=row.quantity,
+                fee_usd=row.fee_usd,
+                is_maker=row.is_maker,
+                venue_order_id=row.order_id,
+                executed_at=executed_at,
+                received_at=arrival.received_at,
+                booked_at=now,
+                source=source,
+            )
+        )
+    return Fill.objects.bulk_create(fills)
+
+
+class _Orders:
+    """Ours among the orders that executions name; one object per row, so that a batch folds into it."""
+
+    def __init__(self, account_id: int, rows: Sequence[Execution]) -> None:
+        links = {row.order_link_id for row in rows if row.order_link_id}
+        ids = {row.order_id for row in rows if row.order_id}
+        found = Order.objects.filter(account_id=account_id).filter(
+            Q(order_link_id__in=links) | Q(venue_order_id__in=ids)
+        )
+        orders = list(found.select_related("plan__signal__decision"))
+        self._by_link = {order.order_link_id: order for order in orders}
+        self._by_id = {order.venue_order_id: order for order in orders if order.venue_order_id}
+
+    def of(self, row: Execution) -> Order | None:
+        return self._by_link.get(row.order_link_id) or self._by_id.get(row.order_id)
+
+
+def _entries_note(fills: Sequence[Fill]) -> None:
     """The plan's first entry starts the anti-churn wait; a grid's re-armed rungs do not prolong it."""
-    if not Fill.objects.filter(plan=plan, order__role=OrderRole.ENTRY).exclude(pk=fill.pk).exists():
-        entry_note(account_id=plan.account_id, symbol=plan.symbol, direction=plan.direction, at=fill.executed_at)
+    entries = [fill for fill in fills if fill.order is not None and fill.order.role == OrderRole.ENTRY]
+    for plan_id in {fill.plan_id for fill in entries}:
+        mine = [fill for fill in entries if fill.plan_id == plan_id]
+        earlier = Fill.objects.filter(plan_id=plan_id, order__role=OrderRole.ENTRY).exclude(
+            pk__in=[fill.pk for fill in mine]
+        )
+        if not earlier.exists():
+            plan = mine[0].plan
+            assert plan is not None
+            at = min(fill.executed_at for fill in mine)
+            entry_note(account_id=plan.account_id, symbol=plan.symbol, direction=plan.direction, at=at)
 
 
 def position_idx_of(execution: Execution, *, hedge_mode: bool) -> int:
@@ -111,138 +190,33 @@ def position_idx_of(execution: Execution, *, hedge_mode: bool) -> int:
     return 1 if is_long else 2
 
 
-def position_fold(fill: Fill) -> Decimal:
-    """Fold one new fill into its position; one that comes late re-folds what followed. Returns what it closed."""
-    position, _ = Position.objects.get_or_create(
-        account_id=fill.account_id, symbol=fill.symbol, position_idx=fill.position_idx
-    )
-    siblings = Fill.objects.filter(
-        account_id=fill.account_id, symbol=fill.symbol, position_idx=fill.position_idx
-    ).exclude(pk=fill.pk)
-    is_late = siblings.filter(
-        Q(executed_at__gt=fill.executed_at) | Q(executed_at=fill.executed_at, exec_id__gt=fill.exec_id)
-    ).exists()
-    if is_late:
-        return _refold(position, fill)
-    booked = book(state_of(position), _fact(fill))
-    _position_store(position, booked.state)
-    _realised_store(fill, booked.realised_pnl_usd, booked.closed_qty)
-    return booked.closed_qty
+def _orders_fill(fills: Sequence[Fill], now: datetime) -> None:
+    """Each order once, with all of its fills of this batch."""
+    for order in {fill.order.pk: fill.order for fill in fills if fill.order is not None}.values():
+        mine = [fill for fill in fills if fill.order_id == order.pk]
+        steps: list[Step] = []
+        belief = belief_of(order)
+        value = (order.avg_price or ZERO) * order.filled_qty
+        for fill in mine:
+            steps += beliefs.book_fill(belief, fill.quantity)
+            belief = steps[-1].belief
+            value += fill.price * fill.quantity
+        order.venue_order_id = order.venue_order_id or mine[0].venue_order_id
+        order.avg_price = value / belief.filled_qty
+        order_steps_store(order=order, steps=steps, now=now, evidence=f"execution {mine[-1].exec_id}")
 
 
-def state_of(position: Position) -> PositionState:
-    return PositionState(
-        size=position.size,
-        entry_value_usd=position.entry_value_usd,
-        realised_pnl_usd=position.realised_pnl_usd,
-        fees_usd=position.fees_usd,
-        opened_ms=to_ms(position.opened_at) if position.opened_at else None,
-        last_fill_ms=to_ms(position.last_fill_at) if position.last_fill_at else None,
-        fill_count=position.fill_count,
-    )
-
-
-def plan_totals_refresh(plan: Plan) -> None:
-    """From the fills, whole: cheap (a plan has few) and never off by a lost addition."""
-    sums = plan.fills.aggregate(realised=Sum("realised_pnl_usd"), fees=Sum("fee_usd"))
-    plan.realised_pnl_usd = sums["realised"] or ZERO
-    plan.fees_usd = sums["fees"] or ZERO
-    plan.funding_usd = plan.ledger.filter(kind=LedgerKind.FUNDING).aggregate(total=Sum("change_usd"))["total"] or ZERO
-    plan.save(update_fields=["realised_pnl_usd", "fees_usd", "funding_usd"])
-
-
-def _refold(position: Position, newcomer: Fill) -> Decimal:
-    rows = {
-        row.exec_id: row
-        for row in Fill.objects.filter(
-            account_id=newcomer.account_id, symbol=newcomer.symbol, position_idx=newcomer.position_idx
-        ).select_related("plan")
-    }
-    rows[newcomer.exec_id] = newcomer
-    booked = fold(_fact(row) for row in rows.values())
-    closed_qty = ZERO
-    touched: dict[int, Plan] = {}
-    for entry in booked:
-        row = rows[entry.fill.exec_id]
-        is_newcomer = row is newcomer
-        if is_newcomer:
-            closed_qty = entry.closed_qty
-        if is_newcomer or row.realised_pnl_usd != entry.realised_pnl_usd:
-            _realised_store(row, entry.realised_pnl_usd, entry.closed_qty)
-            if row.plan is not None and not is_newcomer:
-                touched[row.plan.pk] = row.plan
-    _position_store(position, booked[-1].state)
-    for plan in touched.values():
-        plan_totals_refresh(plan)
-    return closed_qty
-
-
-def _fact(fill: Fill) -> FillFact:
-    return FillFact(
-        exec_id=fill.exec_id,
-        side=Side(fill.side),
-        price=fill.price,
-        quantity=fill.quantity,
-        fee_usd=fill.fee_usd,
-        time_ms=to_ms(fill.executed_at),
-    )
-
-
-def _position_store(position: Position, state: PositionState) -> None:
-    position.size = state.size
-    position.entry_value_usd = state.entry_value_usd
-    position.realised_pnl_usd = state.realised_pnl_usd
-    position.fees_usd = state.fees_usd
-    position.opened_at = from_ms(state.opened_ms) if state.opened_ms is not None else None
-    position.last_fill_at = from_ms(state.last_fill_ms) if state.last_fill_ms is not None else None
-    position.fill_count = state.fill_count
-    position.save()
-
-
-def _realised_store(fill: Fill, realised: Decimal, closed_qty: Decimal) -> None:
-    fill.realised_pnl_usd = realised
-    fill.save(update_fields=["realised_pnl_usd"])
-    trade = LedgerEntry.objects.filter(account_id=fill.account_id, kind=LedgerKind.TRADE, reference=fill.exec_id)
-    if closed_qty:
-        if not trade.update(change_usd=realised):
-            _ledger_write(fill, LedgerKind.TRADE, realised)
-    else:
-        trade.delete()
-
-
-def _ledger_write(fill: Fill, kind: LedgerKind, change_usd: Decimal) -> None:
-    LedgerEntry.objects.create(
-        account_id=fill.account_id,
-        plan_id=fill.plan_id,
-        kind=kind,
-        symbol=fill.symbol,
-        change_usd=change_usd,
-        reference=fill.exec_id,
-        at=fill.executed_at,
-    )
-
-
-def _order_fill(order: Order, fill: Fill, now: datetime) -> None:
-    steps = beliefs.book_fill(belief_of(order), fill.quantity)
-    if not order.venue_order_id:
-        order.venue_order_id = fill.venue_order_id
-    filled_before = order.filled_qty
-    value = (order.avg_price or ZERO) * filled_before + fill.price * fill.quantity
-    order.avg_price = value / (filled_before + fill.quantity)
-    order_steps_store(order=order, steps=steps, now=now, evidence=f"execution {fill.exec_id}")
-
-
-def _slippage_write(fill: Fill, order: Order | None, plan: Plan | None, *, is_entry: bool) -> None:
+def _slippage(fill: Fill, *, is_entry: bool) -> SlippageRecord | None:
     requested = None
-    if order is not None:
-        requested = order.reference_price or order.price
-    elif plan is not None:
-        requested = plan.stop_price  # no order of ours: the venue's stop
+    if fill.order is not None:
+        requested = fill.order.reference_price or fill.order.price
+    elif fill.plan is not None:
+        requested = fill.plan.stop_price  # no order of ours: the venue's stop
     if not requested:
-        return
-    SlippageRecord.objects.create(
+        return None
+    return SlippageRecord(
         fill=fill,
-        plan=plan,
+        plan=fill.plan,
         symbol=fill.symbol,
         is_entry=is_entry,
         is_maker=fill.is_maker,
@@ -253,20 +227,31 @@ def _slippage_write(fill: Fill, order: Order | None, plan: Plan | None, *, is_en
     )
 
 
-def _order_of(account_id: int, execution: Execution) -> Order | None:
-    orders = Order.objects.filter(account_id=account_id).select_related("plan")
-    if execution.order_link_id:
-        found = orders.filter(order_link_id=execution.order_link_id).first()
-        if found is not None:
-            return found
-    return orders.filter(venue_order_id=execution.order_id).first() if execution.order_id else None
-
-
-def _plan_at(account_id: int, symbol: str, position_idx: int, executed_at: datetime) -> Plan | None:
+class _Plans:
     """Whose position an execution without an order of ours belongs to: the plan open then, else now."""
-    plans = Plan.objects.filter(account_id=account_id, symbol=symbol, position_idx=position_idx)
-    then = plans.filter(opened_at__lte=executed_at).filter(Q(closed_at__isnull=True) | Q(closed_at__gte=executed_at))
-    return then.order_by("-id").first() or plans.filter(status__in=OPEN_PLAN_STATUSES).first()
+
+    def __init__(self, account_id: int) -> None:
+        self._account_id = account_id
+        self._known: dict[tuple[str, int], list[Plan]] = {}
+
+    def at(self, symbol: str, position_idx: int, executed_at: datetime) -> Plan | None:
+        plans = self._of(symbol, position_idx)
+        for plan in plans:
+            if (
+                plan.opened_at
+                and plan.opened_at <= executed_at
+                and (not plan.closed_at or plan.closed_at >= executed_at)
+            ):
+                return plan
+        return next((plan for plan in plans if plan.is_open), None)
+
+    def _of(self, symbol: str, position_idx: int) -> list[Plan]:
+        """Newest first; a few are enough, for an execution is days late at most."""
+        key = (symbol, position_idx)
+        if key not in self._known:
+            plans = Plan.objects.filter(account_id=self._account_id, symbol=symbol, position_idx=position_idx)
+            self._known[key] = list(plans.select_related("signal__decision").order_by("-id")[:_RECENT_PLANS])
+        return self._known[key]
 
 
 def _funding_book(account_id: int, execution: Execution) -> Booking | None:

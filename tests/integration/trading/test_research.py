@@ -1,0 +1,211 @@
+"""Research runs beside trading: asked for, spread over workers, cancelled, taken over, kept as they ended."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+from django.db import DatabaseError, transaction
+
+from accounts.models import AuditEntry
+from avigrid.exchange.kline_table import KlineTable
+from avigrid.kernel.errors import Rejected
+from marketdata.models import KlineSource
+from marketdata.services.klines import klines_bulk_store
+from tests.unit.trading.backtest.synthetic import bars
+from trading.avi5.config import StrategyConfig
+from trading.backtest.driver import run_backtest
+from trading.backtest.filters import instrument_from_bars
+from trading.backtest.report import make_report, report_json
+from trading.models import ResearchRun, ResearchShard, ResearchStatus
+from trading.selectors.replay_data import stored_market_data
+from trading.selectors.research import research_run, research_runs
+from trading.services import research as research_service
+from trading.services.research import (
+    SILENT_AFTER,
+    research_cancel,
+    research_claim,
+    research_start,
+    research_tend,
+    research_touch,
+)
+from trading.services.research_work import backtest_work, calibration_work, sweep_missing, sweep_part_work
+from trading.tasks import research_backtest
+
+pytestmark = pytest.mark.django_db
+NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
+PARAMS: dict[str, Any] = {"symbols": ["TESTUSDT"], "config": {"profile": "swing", "theta": 0.2}}
+
+
+def now() -> datetime:
+    return NOW
+
+
+@pytest.fixture
+def stored() -> None:
+    made = bars(1500)
+    table = KlineTable(
+        "TESTUSDT", 5, made.start_ms, made.open, made.high, made.low, made.close, made.volume, np.ones(len(made))
+    )
+    klines_bulk_store(table, source=KlineSource.REST, now_ms=int(made.start_ms[-1]) + 600_000)
+
+
+@pytest.fixture
+def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(research_service, "SHARD_CONFIGS", 2)
+
+
+def _start(kind: str = "backtest", **changes: Any) -> ResearchRun:
+    return research_start(kind=kind, params={**PARAMS, **changes}, actor="test", now=NOW)
+
+
+def test_a_backtest_gives_what_the_pure_replay_gives(stored: None) -> None:
+    run = _start()
+    assert (run.status, run.shards) == ("queued", 1)
+    assert backtest_work(run.pk, now=now)
+    run = ResearchRun.objects.get(pk=run.pk)
+    assert (run.status, run.progress_ratio, run.error) == ("done", 1.0, "")
+    config = StrategyConfig.from_mapping({"profile": "swing", "theta": 0.2})
+    data = stored_market_data("TESTUSDT", config)
+    known = instrument_from_bars("TESTUSDT", data.bars_5m)
+    import json
+
+    expected = json.loads(report_json(make_report([run_backtest(data, config, instrument=known)])))
+    assert run.result == expected
+    assert run.result["metrics"]["bars"] == 1500
+    assert "<svg" in run.report_html
+    assert run.data_hash == data.data_hash
+    assert run.config_hash == config.config_hash
+    assert not backtest_work(run.pk, now=now)
+    actions = AuditEntry.objects.filter(action__startswith="research.").order_by("id").values_list("action", flat=True)
+    assert list(actions) == ["research.started", "research.done"]
+
+
+def test_what_has_ended_is_never_changed(stored: None) -> None:
+    run = _start()
+    backtest_work(run.pk, now=now)
+    with pytest.raises(DatabaseError, match="never changed"), transaction.atomic():
+        ResearchRun.objects.filter(pk=run.pk).update(result={"flattering": True})
+    assert not research_cancel(run_id=run.pk, actor="test", now=NOW)
+
+
+def test_a_sweep_is_spread_over_parts_and_goes_on_where_it_stopped(stored: None, small_shards: None) -> None:
+    run = _start("sweep", axes={"theta": [0.2, 0.3, 0.4], "atr_mult_x": [6.0, 8.0]})
+    assert run.shards == 3
+    assert sweep_missing(run.pk, now=now) == [0, 1, 2]
+    assert sweep_part_work(run.pk, 1, now=now)
+    assert sweep_part_work(run.pk, 1, now=now)  # delivered twice
+    assert ResearchRun.objects.get(pk=run.pk).shards_done == 1
+    # the workers die; later others take over, and do only what is missing
+    later = NOW + SILENT_AFTER + timedelta(seconds=1)
+    assert sweep_missing(run.pk, now=lambda: later) == [0, 2]
+    assert sweep_part_work(run.pk, 0, now=lambda: later)
+    assert sweep_part_work(run.pk, 2, now=lambda: later)
+    run = ResearchRun.objects.get(pk=run.pk)
+    assert (run.status, run.shards_done) == ("done", 3)
+    assert run.result["configs"] == 6
+    changes = [row["changes"] for row in run.result["top"]]
+    assert sorted((one["theta"], one["atr_mult_x"]) for one in changes) == [
+        (0.2, 6.0), (0.2, 8.0), (0.3, 6.0), (0.3, 8.0), (0.4, 6.0), (0.4, 8.0)
+    ]  # fmt: skip
+    assert ResearchShard.objects.filter(run=run).count() == 3
+
+
+def test_a_sweep_without_a_legal_combination_says_so(stored: None) -> None:
+    run = _start("sweep", axes={"theta": [7, 8]})
+    assert sweep_missing(run.pk, now=now) == [0]
+    sweep_part_work(run.pk, 0, now=now)
+    run = ResearchRun.objects.get(pk=run.pk)
+    assert (run.status, run.error) == ("failed", "None of the 2 combinations is a legal configuration.")
+
+
+def test_a_cancelled_run_stops_at_the_next_part(stored: None, small_shards: None) -> None:
+    run = _start("sweep", axes={"theta": [0.2, 0.3, 0.4]})
+    sweep_missing(run.pk, now=now)
+    assert research_cancel(run_id=run.pk, actor="test", now=NOW)
+    assert not research_cancel(run_id=run.pk, actor="test", now=NOW)
+    assert not sweep_part_work(run.pk, 0, now=now)
+    run = ResearchRun.objects.get(pk=run.pk)
+    assert (run.status, run.result) == ("cancelled", None)
+    assert not ResearchShard.objects.exists()
+
+
+def test_a_waiting_run_is_cancelled_at_once_and_never_begins(stored: None) -> None:
+    run = _start()
+    assert research_cancel(run_id=run.pk, actor="test", now=NOW)
+    assert not backtest_work(run.pk, now=now)
+    assert ResearchRun.objects.get(pk=run.pk).status == "cancelled"
+
+
+def test_too_little_history_fails_with_a_sentence(stored: None) -> None:
+    run = _start("calibrate")
+    assert calibration_work(run.pk, now=now)
+    run = ResearchRun.objects.get(pk=run.pk)
+    assert run.status == "failed"
+    assert "210 days" in run.error
+    assert "history_too_short" in run.error
+
+
+def test_a_symbol_without_bars_fails_with_a_sentence() -> None:
+    run = _start(symbols=["NOPEUSDT"])
+    backtest_work(run.pk, now=now)
+    run = ResearchRun.objects.get(pk=run.pk)
+    assert run.error == "NOPEUSDT: no 5m bars are stored; run manage.py backfill first (empty_range)"
+
+
+def test_two_workers_do_not_do_the_same_run() -> None:
+    run = _start()
+    assert research_claim(run_id=run.pk, now=NOW) is not None
+    assert research_claim(run_id=run.pk, now=NOW + timedelta(minutes=1)) is None
+    assert research_claim(run_id=run.pk, now=NOW + SILENT_AFTER) is not None
+    assert not research_touch(run_id=run.pk, now=NOW + SILENT_AFTER)
+    assert research_claim(run_id=run.pk, now=NOW + SILENT_AFTER + timedelta(minutes=1)) is None
+
+
+def test_what_waits_too_long_is_handed_out_again() -> None:
+    sent: list[tuple[str, list[int]]] = []
+
+    def send(name: str, args: list[int], **_: object) -> None:
+        sent.append((name, args))
+
+    run = _start()
+    assert research_tend(now=NOW + timedelta(minutes=1), send=send) == 0
+    assert research_tend(now=NOW + timedelta(minutes=3), send=send) == 1
+    assert sent == [("trading.research_backtest", [run.pk])]
+    research_claim(run_id=run.pk, now=NOW)
+    assert research_tend(now=NOW + timedelta(minutes=3), send=send) == 0
+    assert research_tend(now=NOW + SILENT_AFTER + timedelta(seconds=1), send=send) == 1
+
+
+def test_redis_away_does_not_refuse_a_run(django_capture_on_commit_callbacks: Any, monkeypatch: Any) -> None:
+    def away(*_: object, **__: object) -> None:
+        raise ConnectionError("no broker")
+
+    monkeypatch.setattr(research_service.current_app, "send_task", away)
+    with django_capture_on_commit_callbacks(execute=True):
+        run = _start()
+    assert ResearchRun.objects.get(pk=run.pk).status == ResearchStatus.QUEUED
+
+
+def test_switched_off_means_refused_everywhere(settings: Any) -> None:
+    run = _start()
+    settings.AVIGRID = {**settings.AVIGRID, "RESEARCH": False}
+    with pytest.raises(Rejected) as refused:
+        _start()
+    assert refused.value.code == "research_off"
+    with pytest.raises(Rejected) as refused:
+        research_backtest(run.pk)
+    assert refused.value.code == "research_off"
+    assert ResearchRun.objects.get().status == "queued"
+
+
+def test_lists_leave_the_heavy_columns_out(stored: None) -> None:
+    run = _start()
+    backtest_work(run.pk, now=now)
+    (listed,) = research_runs("backtest")
+    assert {"result", "report_html"} <= listed.get_deferred_fields()
+    found = research_run(run.pk)
+    assert found is not None
+    assert found.result is not None
+    assert research_run(0) is None
+    assert not research_runs("sweep").exists()
