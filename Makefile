@@ -53,7 +53,7 @@ audit: setup ## known vulnerabilities of the pinned versions
 	.venv/bin/pip-audit -r requirements/constraints.txt --no-deps --disable-pip
 
 screenshots: setup ## docs/images from a running demo
-	$(MANAGE) screenshots $(ARGS)
+	$(PYTHON) -m tests.e2e.screenshots
 
 messages: setup ## collect and compile the translations
 	$(MANAGE) makemessages -l ru --no-location -i .venv -i node_modules -i .var

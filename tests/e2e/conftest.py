@@ -1,121 +1,24 @@
 """A real desk (every process of `manage.py demo`) and a real Chromium in front of it."""
 
-import json
 import os
-import shutil
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
-from django_otp.oath import totp
 
-ROOT = Path(__file__).resolve().parents[2]
-CHROMIUM = next(
-    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
-)
-CHROMIUM_ARGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-ARTEFACTS = ROOT / ".var" / "artefacts"
-
-
-@dataclass(frozen=True)
-class RunningDesk:
-    url: str
-    simulator_url: str
-    pid: int
-    people: dict[str, dict[str, str]]
-    environment: dict[str, str]
-
-    def code(self, role: str) -> str:
-        """What the person's device shows now."""
-        import base64
-        from urllib.parse import parse_qs, urlsplit
-
-        secret = parse_qs(urlsplit(self.people[role]["otpauth_uri"]).query)["secret"][0]
-        key = base64.b32decode(secret + "=" * (-len(secret) % 8))
-        return f"{totp(key):06d}"
-
-    def kill(self, word: str) -> None:
-        """SIGKILL the process of this desk whose command line holds `word`; the supervisor starts it again."""
-        for child in psutil.Process(self.pid).children(recursive=True):
-            if any(word in part for part in child.cmdline()):
-                child.kill()
-                return
-        raise AssertionError(f"no process of the desk has {word!r} in its command line")
-
-    def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "manage.py", *arguments],
-            cwd=ROOT,
-            env={**os.environ, **self.environment, "DJANGO_SETTINGS_MODULE": "avigrid.settings.dev"},
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-
-
-def eventually(condition: Callable[[], Any], timeout_s: float = 20.0, what: str = "condition") -> Any:
-    deadline = time.monotonic() + timeout_s
-    while True:
-        value = condition()
-        if value:
-            return value
-        assert time.monotonic() < deadline, f"{what} did not hold within {timeout_s} s"
-        time.sleep(0.1)
+from tests.e2e.running_desk import CHROMIUM, CHROMIUM_ARGS, RunningDesk, log_in, running_desk
 
 
 @pytest.fixture(scope="session")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDesk]:
-    """The demo as its user starts it, on a synthetic market at 60x, one per test session."""
+    """The demo on a synthetic market at 60x, one per test session."""
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine")
-    name = f"e2e_{os.getpid()}"
-    card = ROOT / ".var" / name / "desk.json"
     log = tmp_path_factory.mktemp("desk") / "demo.log"
-    environment = {
-        key: value
-        for key, value in os.environ.items()
-        if key not in ("DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE", "AVIGRID_TEST_RUN")
-    }
     symbols = "BTCUSDT,ETHUSDT,SOLUSDT,BNBUSDT"
-    with log.open("w") as out:
-        process = subprocess.Popen(
-            [sys.executable, "manage.py", "demo", "--name", name, "--port", "0", "--speed", "60", "--symbols", symbols],
-            cwd=ROOT,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=out,
-        )
-    try:
-        eventually(lambda: card.exists() or process.poll() is not None, 120, "the demo's start")
-        assert process.poll() is None, log.read_text()
-        content = json.loads(card.read_text())
-        yield RunningDesk(
-            content["url"],
-            content["simulator_url"],
-            content["pid"],
-            {person["role"]: person for person in content["people"]},
-            content["environment"],
-        )
-    finally:
-        process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0, log.read_text()
-        shutil.rmtree(ROOT / ".var" / name, ignore_errors=True)
+    with running_desk(f"e2e_{os.getpid()}", log, "--speed", "60", "--symbols", symbols) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
@@ -150,22 +53,7 @@ def visit(desk: RunningDesk, browser: Any) -> Iterator[Callable[..., Visit]]:
         complaints: list[str] = []
         page.on("console", lambda m: complaints.append(m.text) if m.type in ("error", "warning") else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        person = desk.people[role]
-        page.goto(desk.url)
-        page.fill("input[name=email]", person["email"])
-        page.fill("input[type=password]", person["password"])
-        with page.expect_navigation():
-            page.click("main form button")
-        if "/accounts/code" in page.url:
-            # a code is good once: whoever comes second within its 30 s waits for the next
-            for _ in range(40):
-                page.fill("input[autocomplete=one-time-code]", desk.code(role))
-                with page.expect_navigation():
-                    page.click("main form button")
-                if "/accounts/code" not in page.url:
-                    break
-                page.wait_for_timeout(1000)
-        assert page.locator("#fragment-topbar").count() == 1, f"{page.url}: {page.locator('body').inner_text()[:500]}"
+        log_in(desk, page, role)
         return Visit(page, complaints)
 
     yield open_as

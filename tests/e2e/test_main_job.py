@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.e2e.conftest import ARTEFACTS, RunningDesk, Visit, eventually
+from tests.e2e.conftest import Visit
+from tests.e2e.running_desk import ARTEFACTS, RunningDesk, eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

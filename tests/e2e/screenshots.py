@@ -1,0 +1,59 @@
+"""`make screenshots`: docs/images from a running demo, so that the pictures are never older than the pages."""
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+from tests.e2e.running_desk import CHROMIUM, CHROMIUM_ARGS, ROOT, log_in, running_desk
+
+IMAGES = ROOT / "docs" / "images"
+PAGES = {
+    "symbol": "symbols/BTCUSDT/",
+    "plans": "plans/",
+    "performance": "performance/",
+    "risk": "risk/",
+    "reconciliation": "reconciliation/",
+    "health": "system/",
+}
+
+
+def main() -> int:
+    if CHROMIUM is None:
+        print("No Chromium on this machine: install it, for example with 'apt-get install chromium'.", file=sys.stderr)
+        return 2
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    log = Path(tempfile.mkdtemp()) / "demo.log"
+    symbols = "BTCUSDT,ETHUSDT,SOLUSDT,BNBUSDT,XRPUSDT,DOGEUSDT"
+    with (
+        running_desk(f"shots_{os.getpid()}", log, "--speed", "60", "--symbols", symbols) as desk,
+        sync_playwright() as playwright,
+    ):
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGS)
+        context = chromium.new_context(viewport={"width": 1440, "height": 900}, color_scheme="dark")
+        page = context.new_page()
+        log_in(desk, page, "trader")
+        for _ in range(2):
+            place = page.locator("[data-placeable] [data-primary]").first
+            place.wait_for(timeout=180_000)
+            place.click()
+            page.locator("dialog[open] button.primary:enabled").click()
+            page.locator("[data-protected=yes]").first.wait_for(timeout=60_000)
+            page.wait_for_timeout(12_000)
+        page.screenshot(path=IMAGES / "desk.png")
+        for name, path in PAGES.items():
+            page.goto(desk.url + path)
+            page.wait_for_timeout(2_500)
+            page.screenshot(path=IMAGES / f"{name}.png")
+        page.set_viewport_size({"width": 390, "height": 844})
+        page.goto(desk.url)
+        page.wait_for_timeout(2_000)
+        page.screenshot(path=IMAGES / "phone.png")
+        chromium.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
