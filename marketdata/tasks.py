@@ -3,6 +3,7 @@
 from celery import shared_task
 
 from marketdata.runtime.venue import public_venue
+from marketdata.selectors.bars import oldest_start_ms
 from marketdata.selectors.instruments import whitelist
 from marketdata.services.funding import funding_refresh
 from marketdata.services.gaps import gap_fill
@@ -11,28 +12,33 @@ from marketdata.services.rollups import rollups_refresh
 
 INTERVALS_MIN = (1, 5, 15)
 HOUR_MS = 3_600_000
-SETTLING_MS = 60_000
+SETTLING_MS = 600_000
 """The newest bars are the stream's business; the sweep looks only at what should be long there."""
 
 
 @shared_task(name="marketdata.gaps_sweep", ignore_result=True)
 def gaps_sweep(lookback_hours: int = 48) -> int:
-    """The safety net under the stream: fill whatever is missing; returns how many bars were."""
+    """The safety net under the stream: fill whatever is missing; returns how many bars were.
+
+    History before the oldest stored bar is not a hole but the backfill's business.
+    """
     venue = public_venue()
     now_ms = venue.clock.now_ms()
-    return sum(
-        gap_fill(
-            reader=venue.reader,
-            symbol=symbol,
-            interval_min=interval_min,
-            start_ms=now_ms - lookback_hours * HOUR_MS,
-            end_ms=now_ms - SETTLING_MS,
-            now_ms=now_ms,
-            reason="sweep",
-        ).stored.new
-        for symbol in whitelist()
-        for interval_min in INTERVALS_MIN
-    )
+    filled = 0
+    for symbol in whitelist():
+        for interval_min in INTERVALS_MIN:
+            oldest_ms = oldest_start_ms(symbol, interval_min)
+            if oldest_ms is not None:
+                filled += gap_fill(
+                    reader=venue.reader,
+                    symbol=symbol,
+                    interval_min=interval_min,
+                    start_ms=max(oldest_ms, now_ms - lookback_hours * HOUR_MS),
+                    end_ms=now_ms - SETTLING_MS,
+                    now_ms=now_ms,
+                    reason="sweep",
+                ).stored.new
+    return filled
 
 
 @shared_task(name="marketdata.funding_update", ignore_result=True)

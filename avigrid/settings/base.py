@@ -160,6 +160,12 @@ SPECTACULAR_SETTINGS = {
         "UserRoleEnum": "accounts.core.roles.Role",
         "OrderRoleEnum": "avigrid.kernel.orders.OrderRole",
         "TradingStateEnum": "risk.core.states.State",
+        "SignalStatusEnum": "trading.models.signals.SignalStatus",
+        "PlanStatusEnum": "trading.models.plans.PlanStatus",
+        "OrderStatusEnum": "avigrid.kernel.orders.OrderStatus",
+        "ResearchStatusEnum": "trading.models.research.ResearchStatus",
+        "ResearchKindEnum": "trading.models.research.ResearchKind",
+        "RequestKindEnum": "risk.core.request.RequestKind",
     },
 }
 
@@ -182,6 +188,8 @@ AVIGRID: dict[str, Any] = {
     # 0 = no metrics endpoint of its own
     "METRICS_PORT": env.integer("AVIGRID_METRICS_PORT", 0, minimum=0),
     "LOG_FOLDER": env.text("AVIGRID_LOG_FOLDER", ""),
+    # where rows go before retention deletes them; "" = .var/archive
+    "ARCHIVE_FOLDER": env.text("AVIGRID_ARCHIVE_FOLDER", ""),
 }
 
 LOG_LEVEL = env.text("AVIGRID_LOG_LEVEL", "INFO")

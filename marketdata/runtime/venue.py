@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from django.conf import settings
 from redis import Redis
 
+from avigrid.common import venue_metrics
 from avigrid.exchange.bybit.connect import connect, settle_clock
 from avigrid.exchange.bybit.environments import endpoints_for
 from avigrid.exchange.ports import MarketReader
@@ -23,6 +24,6 @@ def public_venue() -> PublicVenue:
     endpoints = endpoints_for(environment, simulated_url=str(settings.AVIGRID["SIMULATOR_URL"]))
     # Without a reachable Redis the client falls back to its own, more careful budgets.
     redis = Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1)
-    client = connect(endpoints, redis_client=redis)
+    client = connect(endpoints, redis_client=redis, on_call=venue_metrics.observe)
     settle_clock(client.clock, simulated=environment == "simulated")
     return PublicVenue(client.market, client.clock)

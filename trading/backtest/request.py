@@ -1,7 +1,7 @@
 """What a research run is asked to do, read from JSON. Every refusal names the field and its limit."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 
@@ -84,7 +84,10 @@ def _symbols(value: object) -> tuple[str, ...]:
 def _axes(value: object) -> dict[str, tuple[ConfigValue, ...]]:
     if not isinstance(value, Mapping) or not value:
         raise InvalidRequest("axes must be an object of field: [values]", field="axes")
+    known = {field.name for field in fields(StrategyConfig) if field.init}
     for name, values in value.items():
+        if name not in known:
+            raise InvalidRequest(f"axes: the strategy has no field {name!r}", field=f"axes.{name}")
         if not isinstance(values, list) or not values:
             raise InvalidRequest(f"axes: {name} needs a list of values", field=f"axes.{name}")
     return {str(name): tuple(values) for name, values in value.items()}
@@ -98,7 +101,13 @@ def _walk(params: Mapping[str, object]) -> WalkForward:
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST_DAYS:
             raise InvalidRequest(f"{name} must be a whole number from 1 to {MOST_DAYS}, got {value!r}", field=name)
         days[name] = value
-    return WalkForward(**days, short_train_days=min(usual.short_train_days, days["train_days"]))
+    return replace(
+        usual,
+        train_days=days["train_days"],
+        test_days=days["test_days"],
+        step_days=days["step_days"],
+        short_train_days=min(usual.short_train_days, days["train_days"]),
+    )
 
 
 def _positive(params: Mapping[str, object], name: str, usual: str) -> Decimal:

@@ -5,12 +5,15 @@ from trading.models.fills import EquitySnapshot, Fill, LedgerEntry, LedgerKind, 
 from trading.models.notification_channel import NotificationChannel
 from trading.models.orders import LIVE_STATUSES, TERMINAL_STATUSES, Order, OrderEvent
 from trading.models.outbox import OutboxEvent
+from trading.models.performance import PerformanceDay
 from trading.models.plans import OPEN_PLAN_STATUSES, Plan, PlanOrigin, PlanStatus
 from trading.models.reconciliation import ReconciliationFinding, ReconciliationRun, Severity
+from trading.models.research import ENDED, ResearchKind, ResearchRun, ResearchShard, ResearchStatus
 from trading.models.signals import Decision, Signal, SignalStatus
 from trading.models.strategy import Stage, StrategyVersion
 
 __all__ = [
+    "ENDED",
     "LIVE_STATUSES",
     "OPEN_PLAN_STATUSES",
     "TERMINAL_STATUSES",
@@ -24,12 +27,17 @@ __all__ = [
     "Order",
     "OrderEvent",
     "OutboxEvent",
+    "PerformanceDay",
     "Plan",
     "PlanOrigin",
     "PlanStatus",
     "Position",
     "ReconciliationFinding",
     "ReconciliationRun",
+    "ResearchKind",
+    "ResearchRun",
+    "ResearchShard",
+    "ResearchStatus",
     "Severity",
     "Signal",
     "SignalStatus",

@@ -16,7 +16,7 @@ from prometheus_client import Counter, Histogram
 from redis import Redis
 
 from accounts.selectors.trading_accounts import primary_account
-from avigrid.common import heartbeats, leases, metrics, push
+from avigrid.common import heartbeats, leases, metrics, push, venue_metrics
 from avigrid.exchange.bybit.connect import BybitClient, connect, settle_clock, try_measure
 from avigrid.exchange.bybit.environments import endpoints_for
 from avigrid.exchange.bybit.feed import BybitMarketFeed, topics_of
@@ -131,7 +131,7 @@ class MarketLoop:
         environment = settings.AVIGRID["MARKET_ENVIRONMENT"]
         endpoints = endpoints_for(environment, simulated_url=settings.AVIGRID["SIMULATOR_URL"])
         redis = Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1)
-        client = self._client = connect(endpoints, redis_client=redis)
+        client = self._client = connect(endpoints, redis_client=redis, on_call=venue_metrics.observe)
         threads = DatabaseThreads()
         await asyncio.to_thread(settle_clock, client.clock, simulated=environment == "simulated")
         await threads.run(self._refresh_instruments)

@@ -10,6 +10,7 @@ from django.conf import settings
 
 from accounts.selectors.trading_accounts import trading_account
 from accounts.services.api_keys import Credentials, CredentialWatch
+from avigrid.common import venue_metrics
 from avigrid.exchange.bybit.account_feed import BybitAccountFeed
 from avigrid.exchange.bybit.clock import ExchangeClock
 from avigrid.exchange.bybit.connect import connect, settle_clock
@@ -62,6 +63,7 @@ def open_venue(account_id: int, *, process: str = "execution", credentials: Cred
         api_secret=key.secret,
         account=str(account_id),
         redis_client=_redis(),
+        on_call=venue_metrics.observe,
         write_patience_s=_WRITE_PATIENCE_S,
         on_budget_mode=lambda shared: log.warning("rate_budget_mode", shared=shared),
     )

@@ -1,0 +1,71 @@
+"""Research requests: what is asked for, and sentences that name the field where it is wrong."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from avigrid.kernel.errors import Rejected
+from trading.avi5.config import StrategyConfig
+from trading.backtest.request import read_request
+
+BASE = StrategyConfig(theta=0.4)
+
+
+def test_everything_said_is_understood() -> None:
+    asked = read_request(
+        "sweep",
+        {
+            "symbols": ["BTCUSDT", "ETHUSDT", "BTCUSDT"],
+            "config": {"profile": "grid"},
+            "from": "2026-01-01",
+            "to": "2026-01-02T06:00",
+            "r_usd": "25",
+            "equity_usd": 5000,
+            "axes": {"theta": [0.3, 0.5]},
+        },
+        base=BASE,
+    )
+    assert asked.symbols == ("BTCUSDT", "ETHUSDT")
+    assert (asked.config.theta, asked.config.profile.value) == (0.4, "grid")
+    assert (asked.from_ms, asked.to_ms) == (1_767_225_600_000, 1_767_333_600_000)
+    assert (asked.settings.r_usd, asked.settings.start_equity_usd) == (Decimal(25), Decimal(5000))
+    assert asked.sweep is not None
+    assert asked.sweep.size == 2
+    assert asked.walk is None
+
+
+def test_a_short_training_window_is_its_own_short_window() -> None:
+    asked = read_request("calibrate", {"symbols": ["BTCUSDT"], "train_days": 60, "test_days": 10}, base=BASE)
+    assert asked.walk is not None
+    assert (asked.walk.train_days, asked.walk.short_train_days, asked.walk.step_days) == (60, 60, 30)
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "field", "words"),
+    [
+        ("guess", {}, "kind", "one of backtest, sweep, calibrate"),
+        ("backtest", {"symbols": []}, "symbols", "1 to 50"),
+        ("backtest", {"symbols": [f"S{n}" for n in range(51)]}, "symbols", "got 51"),
+        ("backtest", {"symbols": "BTCUSDT"}, "symbols", "list of names"),
+        ("backtest", {"axes": {"theta": [0.3]}}, "axes", "knows no field 'axes'"),
+        ("backtest", {"config": {"theta": 7}}, "theta", "theta"),
+        ("backtest", {"config": {"thera": 0.3}}, "thera", "unknown field 'thera'"),
+        ("backtest", {"config": [1]}, "config", "object"),
+        ("backtest", {"from": "yesterday"}, "from", "2026-01-31"),
+        ("backtest", {"from": "2026-02-01", "to": "2026-02-01"}, "from", "before"),
+        ("backtest", {"r_usd": "0"}, "r_usd", "above 0"),
+        ("backtest", {"r_usd": True}, "r_usd", "above 0"),
+        ("backtest", {"equity_usd": "NaN"}, "equity_usd", "above 0"),
+        ("sweep", {}, "axes", "object of field"),
+        ("sweep", {"axes": {"stop_x": [1]}}, "axes.stop_x", "no field 'stop_x'"),
+        ("sweep", {"axes": {"theta": []}}, "axes.theta", "list of values"),
+        ("calibrate", {"train_days": 0}, "train_days", "1 to 1000"),
+        ("calibrate", {"test_days": 2.5}, "test_days", "whole number"),
+    ],
+)
+def test_a_wrong_request_names_its_field(kind: str, changes: dict[str, Any], field: str, words: str) -> None:
+    with pytest.raises(Rejected) as refused:
+        read_request(kind, {"symbols": ["BTCUSDT"], **changes}, base=BASE)
+    assert refused.value.details["field"] == field
+    assert words in refused.value.message
