@@ -27,7 +27,8 @@ CREDENTIALS = Credentials("key", "secret")
 NAMES = (
     "category", "symbol", "side", "orderType", "qty", "price", "timeInForce", "positionIdx", "orderLinkId", "orderId",
     "reduceOnly", "closeOnTrigger", "triggerPrice", "triggerDirection", "triggerBy", "takeProfit", "stopLoss",
-    "tpslMode", "tpSize", "slSize", "tpLimitPrice", "slLimitPrice", "tpOrderType", "slOrderType", "trailingStop", "activePrice",
+    "tpslMode", "tpSize", "slSize", "tpLimitPrice", "slLimitPrice", "tpOrderType", "slOrderType", "trailingStop",
+    "activePrice",
     "smpType", "slippageTolerance", "slippageToleranceType", "bboSideType", "bboLevel", "buyLeverage", "sellLeverage",
     "mode", "coin", "limit", "cursor", "start", "end", "startTime", "endTime", "interval", "intervalTime", "settleCoin",
     "baseCoin", "orderFilter", "stopOrderType", "openOnly", "orderStatus", "execType", "accountType", "margin",
@@ -66,8 +67,8 @@ GOOD: dict[str, tuple[Any, ...]] = {
 }
 RUBBISH: tuple[Any, ...] = (
     None, True, False, 0, -1, 1.5, 1e300, 10**30, "", " ", "0", "-0", "NaN", "Infinity", "-1e-400", "1e400", "0x10",
-    "١٢", "\u0000", "\ud7ff" * 40, "a" * 5_000, "'; DROP TABLE orders; --", "%3A%2C", "../../etc", [], {}, [[]], ["a", 1],
-    {"a": {}},
+    "١٢", "\u0000", "\ud7ff" * 40, "a" * 5_000, "'; DROP TABLE orders; --", "%3A%2C", "../../etc", [], {}, [[]],
+    ["a", 1], {"a": {}},
     "9" * 60, "0." + "0" * 60 + "1",
 )  # fmt: skip
 

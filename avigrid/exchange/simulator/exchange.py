@@ -109,9 +109,10 @@ class SimulatedExchange:
         """
         target_ms = self.house.clock.now_ms()
         goal_ms = target_ms if limit_ms is None else min(target_ms, self.venue.now_ms + limit_ms)
+        if self.venue.now_ms >= goal_ms:
+            self.publish()
         while self.venue.now_ms < goal_ms:
             self._move(min(goal_ms, self.venue.now_ms + QUANTUM_MS))
-        self.publish()
         return max(0, target_ms - self.venue.now_ms)
 
     def _move(self, now_ms: int) -> None:

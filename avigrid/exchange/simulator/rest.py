@@ -138,12 +138,15 @@ class RestDesk:
             early = _category(route, path, params)
             if early is not None:
                 return Outcome(0, "OK", early)
+            if route.is_private and route.method == "POST" and house.credentials.read_only:
+                raise Refusal(10005, "Permission denied, please check your API key permissions.")
             method = getattr(house.venue, route.venue)
             if route.is_batch:
                 return self._batch(method, params, verdict)
-            if route.is_private and path == "/v5/order/create" and house.credentials.read_only:
-                raise Refusal(10005, "Permission denied, please check your API key permissions.")
-            return Outcome(0, "OK", method(params))
+            result = method(params)
+            if route.venue == "query_api":
+                result = {**result, "readOnly": int(house.credentials.read_only)}
+            return Outcome(0, "OK", result)
         except Refusal as refusal:
             return Outcome(refusal.code, refusal.message)
         except Exception:
