@@ -1,7 +1,7 @@
 """Orders per second of the simulated venue, bare (book, matching, settlement) and whole (Bybit's parameters to rows).
 
-Run: python -m tests.benchmarks.bench_simulator_engine [orders]. Prints one JSON object. CPU time of this process, so that
-a busy machine does not count; two orders make one match (a maker and a taker), both count as matched.
+Run: python -m tests.benchmarks.bench_simulator_engine [orders]. Prints one JSON object. CPU time of this process, so
+that a busy machine does not count; two orders make one match (a maker and a taker), both count as matched.
 """
 
 import gc
