@@ -4,6 +4,7 @@ import os
 import socket
 import time
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db.models import F
 from django.db.models.functions import Now
@@ -46,3 +47,8 @@ def age_s(process: str) -> float | None:
     """Seconds since the last beat, None where there never was one."""
     row = Heartbeat.objects.filter(process=process).annotate(age=Now() - F("beat_at")).first()
     return row.age.total_seconds() if row else None
+
+
+def started_at(process: str) -> datetime | None:
+    """When its present life began."""
+    return Heartbeat.objects.filter(process=process).values_list("started_at", flat=True).first()

@@ -1,7 +1,8 @@
 """The fragments of the operator's pages: what each shows and which events make it wrong."""
 
+from trading.models import Plan
 from trading.runtime.screen import Context, registry
-from trading.selectors import decisions, desk, symbols
+from trading.selectors import decisions, demo_faults, desk, health, plan_timeline, risk_page, symbols
 
 
 def _top_bar(role: str) -> Context:
@@ -39,6 +40,30 @@ def _symbol_decisions(role: str, symbol: str) -> Context:
     return {"symbol": symbol, "decisions": decisions.decision_page(symbol=symbol, count=12).rows}
 
 
+def _plan(role: str, plan_id: str) -> Context:
+    plan = Plan.objects.select_related("placed_by").filter(pk=int(plan_id) if plan_id.isdecimal() else 0).first()
+    return {"plan": plan, "story": plan_timeline.plan_story(plan)} if plan else {}
+
+
+def _alerts(role: str) -> Context:
+    return {"alerts": desk.fresh_alerts()}
+
+
+def _risk(role: str) -> Context:
+    account = desk.primary_account()
+    return {"risk": risk_page.risk_page(account.pk) if account else None}
+
+
+def _health(role: str) -> Context:
+    account = desk.primary_account()
+    return {"health": health.health(account.pk if account else None)}
+
+
+def _faults(role: str) -> Context:
+    account = desk.primary_account()
+    return {"stories": demo_faults.fault_stories(account.pk) if account else []}
+
+
 registry.add(
     "topbar",
     "trading/partials/_topbar.html",
@@ -57,4 +82,25 @@ registry.add_family(
     _symbol_decisions,
     key="symbol",
     dirtied_by={"decision", "signal"},
+)
+registry.add_family(
+    "plan",
+    "trading/partials/_plan_story.html",
+    _plan,
+    key="plan_id",
+    dirtied_by={"plan", "order", "fill", "position"},
+)
+registry.add("alerts", "trading/partials/_alerts.html", _alerts, dirtied_by={"alert"})
+registry.add(
+    "risk",
+    "trading/partials/_risk.html",
+    _risk,
+    dirtied_by={"plan", "fill", "position", "equity", "trading_state", "risk_limits", "heartbeat"},
+)
+registry.add("health", "trading/partials/_health.html", _health, dirtied_by={"price", "heartbeat"})
+registry.add(
+    "faults",
+    "trading/partials/_faults.html",
+    _faults,
+    dirtied_by={"demo_fault", "finding", "reconciliation", "alert", "order"},
 )

@@ -22,6 +22,12 @@ class RulePair:
     long: RuleRow | None
     short: RuleRow | None
 
+    @property
+    def shown_unit(self) -> str:
+        """Prices, ratios and directions speak for themselves."""
+        unit = self.long.unit if self.long else ""
+        return unit if unit in ("s", "bps", "min", "USD", "R") else ""
+
 
 @dataclass(frozen=True, slots=True)
 class DecisionView:

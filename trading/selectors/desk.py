@@ -3,11 +3,12 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from django.db.models import Sum
 from django.utils import timezone
+from django.utils.translation import gettext_lazy
 
 from accounts.selectors.trading_accounts import primary_account
 from avigrid.common import heartbeats
@@ -24,6 +25,7 @@ from trading.models import (
     LedgerEntry,
     LedgerKind,
     Order,
+    OutboxEvent,
     Plan,
     PlanStatus,
     Position,
@@ -36,12 +38,16 @@ from trading.models import (
 from trading.selectors.exchange_time import ExchangeTime, exchange_time
 
 STALE_PROCESS_S = 10.0
+STALE_WORKER_S = 40.0
+"""Its sign of life is a job of every 10 s that may stand in a queue."""
 SHOWN_CLOSED_PLANS = 5
+ALERT_SHOWN_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessChip:
     name: str
+    """As people call it."""
     age_s: float
     ok: bool
 
@@ -70,6 +76,10 @@ class TopBar:
     max_risk_r: Decimal
     stage: str
     strategy: str
+
+    @property
+    def silent_processes(self) -> int:
+        return sum(not chip.ok for chip in self.processes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +139,14 @@ class PlanRow:
     working_orders: int
     unknown_orders: int
     is_protected: bool
+    is_sent: bool
+    is_acknowledged: bool
+    """Of the entries: any of them."""
+
+    @property
+    def is_on_its_way(self) -> bool:
+        """Something between the click and the protected position is still to come."""
+        return self.plan.status == PlanStatus.PLACING or not self.is_protected
 
     @property
     def progress(self) -> str:
@@ -141,7 +159,7 @@ class PlanRow:
 def top_bar() -> TopBar:
     account = primary_account()
     version = StrategyVersion.objects.filter(is_active=True).first()
-    chips = [ProcessChip(life.process, life.age_s, life.age_s <= STALE_PROCESS_S) for life in heartbeats.lives()]
+    chips = [ProcessChip(process_label(life.process), life.age_s, is_alive(life)) for life in heartbeats.lives()]
     strategy, stage = (str(version), version.stage) if version else ("no strategy", "")
     if account is None:
         return TopBar(
@@ -170,6 +188,26 @@ def top_bar() -> TopBar:
     )
 
 
+_LABELS = {
+    "market_data": gettext_lazy("market data"),
+    "execution": gettext_lazy("execution"),
+    "watchdog": gettext_lazy("watchdog"),
+    "worker": gettext_lazy("worker"),
+    "beat": gettext_lazy("scheduler"),
+}
+
+
+def process_label(process: str) -> str:
+    """Heartbeats are named `kind:which`; people say the kind, and which only where it is no machine name."""
+    kind, _, which = process.partition(":")
+    name = str(_LABELS.get(kind, kind.replace("_", " ")))
+    return f"{name} {which}" if which.isdecimal() and which != "1" else name
+
+
+def is_alive(life: heartbeats.ProcessLife) -> bool:
+    return life.age_s <= (STALE_WORKER_S if life.process.startswith("worker") else STALE_PROCESS_S)
+
+
 def realised_today(account_id: int) -> Decimal:
     """Trades, fees and funding since 00:00 UTC of the exchange's day, as booked."""
     newest = LedgerEntry.objects.filter(account=account_id).order_by("-at").values_list("at", flat=True).first()
@@ -184,7 +222,7 @@ def _open_risk(row: PlanRow) -> Decimal:
     """Loss at the current stop of everything that is filled or may still be."""
     if row.plan.status == PlanStatus.CLOSING:
         return ZERO
-    stop = row.plan.stop_price
+    stop = row.plan.stop_price if row.plan.stop_price is not None else row.spec.stop
     filled = ZERO
     if row.average_price is not None:
         filled = (row.average_price - stop) * row.plan.direction * abs(row.size)
@@ -244,9 +282,9 @@ def card_of(signal: Signal, quote: Quote | None, clock: ExchangeTime | None) -> 
 
 
 def on_wall(moment: datetime, clock: ExchangeTime | None) -> datetime:
-    """An exchange time as this machine's clock will show it."""
+    """An exchange time as this machine's clock will show it; unmeasured clocks must not promise more than a minute."""
     if clock is None or clock.rate_ratio <= 0:
-        return moment
+        return min(moment, timezone.now() + timedelta(seconds=60))
     exchange_now = datetime.fromtimestamp(clock.now_ms / 1000, UTC)
     return timezone.now() + (moment - exchange_now) / clock.rate_ratio
 
@@ -254,15 +292,15 @@ def on_wall(moment: datetime, clock: ExchangeTime | None) -> datetime:
 def plan_rows(account_id: int) -> list[PlanRow]:
     """Open plans, oldest first, with what they hold and what they are worth now."""
     plans = list(Plan.objects.filter(account=account_id, status__in=OPEN_PLAN_STATUSES).order_by("created_at"))
-    return _rows(account_id, plans)
+    return rows_of(account_id, plans)
 
 
 def closed_plans(account_id: int, count: int = SHOWN_CLOSED_PLANS) -> list[PlanRow]:
     plans = Plan.objects.filter(account=account_id, closed_at__isnull=False).order_by("-closed_at")[:count]
-    return _rows(account_id, list(plans))
+    return rows_of(account_id, list(plans))
 
 
-def _rows(account_id: int, plans: list[Plan]) -> list[PlanRow]:
+def rows_of(account_id: int, plans: list[Plan]) -> list[PlanRow]:
     if not plans:
         return []
     positions = {(p.symbol, p.position_idx): p for p in Position.objects.filter(account=account_id).exclude(size=0)}
@@ -297,15 +335,23 @@ def _row(
         unrealised_usd=unrealised,
         net_usd=net,
         net_r=net / plan.r_usd if plan.r_usd else ZERO,
-        stop_distance_ratio=abs(mark - plan.stop_price) / mark if mark else None,
+        stop_distance_ratio=abs(mark - plan.stop_price) / mark if mark and plan.stop_price is not None else None,
         next_take_profit=exits[0] if exits else None,
         entry_filled=sum((order.filled_qty for order in entries), ZERO),
         entry_planned=spec.quantity,
         working_orders=sum(1 for order in orders if order.is_reserved),
         unknown_orders=sum(1 for order in orders if order.status == "unknown"),
         is_protected=size == 0 or plan.stop_confirmed is not None,
+        is_sent=any(order.submitted_at is not None for order in entries),
+        is_acknowledged=any(order.acknowledged_at is not None for order in entries),
     )
 
 
 def recent_fills(account_id: int, count: int = 12) -> list[Fill]:
     return list(Fill.objects.filter(account=account_id).select_related("order").order_by("-executed_at", "-id")[:count])
+
+
+def fresh_alerts(count: int = 4) -> list[OutboxEvent]:
+    """What people were told in the last minute, newest first."""
+    since = timezone.now() - timedelta(seconds=ALERT_SHOWN_S)
+    return list(OutboxEvent.objects.filter(created_at__gte=since).order_by("-id")[:count])

@@ -1,5 +1,6 @@
 """How numbers look on pages: plain decimals, thin thousands, a sign before money that was won or lost."""
 
+import json
 from collections.abc import Sequence
 from decimal import Decimal
 
@@ -122,6 +123,28 @@ def size(value: object) -> str:
     """A quantity from the market: enough digits to compare levels."""
     number = _decimal(value)
     return DASH if number is None else f"{float(number):,.6g}".replace(",", NARROW_SPACE)
+
+
+@register.filter
+def price_round(value: object) -> str:
+    """An average: seven digits say all there is to know."""
+    number = _decimal(value)
+    return DASH if number is None else plain_number(Decimal(f"{number:.8g}"))
+
+
+@register.filter
+def words(code: object) -> str:
+    """A stored code as a person says it."""
+    text = str(code or "").replace("_", " ")
+    return text or DASH
+
+
+@register.filter
+def json_lines(value: object) -> str:
+    """A stored mapping, one name a line."""
+    if not isinstance(value, dict):
+        return ""
+    return "\n".join(f"{name}: {json.dumps(item, ensure_ascii=False)}" for name, item in value.items())
 
 
 @register.filter

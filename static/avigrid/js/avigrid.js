@@ -1,4 +1,4 @@
-// The desk's own script: CSRF for htmx, the state of the live line, countdowns, local times, keyboard. No eval, no inline.
+// The desk's own script: CSRF for htmx, countdowns, local times, dialogs, keyboard, title. No eval, no inline.
 "use strict";
 (() => {
   const $ = (selector, root = document) => root.querySelector(selector);
@@ -16,30 +16,17 @@
     }
   });
 
-  // --- the live line ---------------------------------------------------------------------------------------------
-  let lastHeard = Date.now();
-  const offline = () => $("#offline-bar");
-  const setLine = (up) => {
-    const bar = offline();
-    if (bar) bar.hidden = up;
-    document.documentElement.dataset.line = up ? "up" : "down";
-  };
-  document.addEventListener("htmx:wsOpen", () => { lastHeard = Date.now(); setLine(true); });
-  document.addEventListener("htmx:wsClose", () => setLine(false));
-  document.addEventListener("htmx:wsError", () => setLine(false));
-  document.addEventListener("htmx:wsAfterMessage", () => { lastHeard = Date.now(); setLine(true); tick(); });
-  // the server speaks at least every few seconds: silence after sleep or a half-open line means stale
-  setInterval(() => { if (offline() && Date.now() - lastHeard > 20000) setLine(false); }, 2000);
-
   // --- times -----------------------------------------------------------------------------------------------------
   const pad = (n) => String(n).padStart(2, "0");
+  const dateOf = (at) => `${at.getFullYear()}-${pad(at.getMonth() + 1)}-${pad(at.getDate())}`;
   const localTimes = (root = document) => {
     for (const node of $$("time[datetime]:not([data-done])", root)) {
       const at = new Date(node.getAttribute("datetime"));
       if (isNaN(at)) continue;
       node.title = at.toISOString().replace("T", " ").slice(0, 19) + " UTC";
       node.textContent = `${pad(at.getHours())}:${pad(at.getMinutes())}:${pad(at.getSeconds())}`;
-      if (node.dataset.date !== undefined) node.textContent = `${at.getFullYear()}-${pad(at.getMonth() + 1)}-${pad(at.getDate())} ` + node.textContent;
+      if (node.dataset.ms !== undefined) node.textContent += `.${String(at.getMilliseconds()).padStart(3, "0")}`;
+      if (node.dataset.date !== undefined) node.textContent = `${dateOf(at)} ` + node.textContent;
       node.dataset.done = "";
     }
   };
@@ -58,6 +45,7 @@
     localTimes();
   };
   setInterval(tick, 1000);
+  document.addEventListener("htmx:wsAfterMessage", tick);
 
   // --- dialogs: an answer that carries a dialog opens it ------------------------------------------------------------
   document.addEventListener("htmx:afterSwap", (event) => {
@@ -65,7 +53,11 @@
     if (dialog && !dialog.open) dialog.showModal();
     tick();
   });
+  document.addEventListener("htmx:afterRequest", (event) => {
+    if (event.target.closest?.("[data-closes-dialog]")) event.target.closest("dialog")?.close();
+  });
   document.addEventListener("click", (event) => {
+    for (const menu of $$("details.menu[open]")) if (!menu.contains(event.target)) menu.open = false;
     if (event.target.closest("[data-close-dialog]")) event.target.closest("dialog")?.close();
     const theme = event.target.closest("[data-theme-toggle]");
     if (theme) {

@@ -1,0 +1,98 @@
+"""What was broken on purpose in the demo, and how it was detected, repaired and proven, with the seconds each took."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.core.cache import cache
+
+from avigrid.common import heartbeats
+from trading.models import OrderEvent, OutboxEvent, ReconciliationFinding, ReconciliationRun
+from trading.selectors.exchange_time import process_name
+
+KEY = "demo-faults"
+KEEP_S = 3_600
+NOTES = 6
+WATCHED_S = 90.0
+_TOLD_RUNS = ("start", "reconnect", "manual")
+
+
+@dataclass(frozen=True, slots=True)
+class FaultNote:
+    name: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Consequence:
+    """`after_s`: seconds from the fault. `stage`: detect, repair or proof."""
+
+    after_s: float
+    stage: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class FaultStory:
+    note: FaultNote
+    consequences: Sequence[Consequence]
+
+
+def fault_stories(account_id: int) -> list[FaultStory]:
+    """Newest first; a story ends where the next fault began, at most WATCHED_S after its own."""
+    try:
+        notes: list[FaultNote] = cache.get(KEY) or []
+    except Exception:
+        notes = []
+    stories, end = [], None
+    for note in notes:
+        last = note.at + timedelta(seconds=WATCHED_S)
+        stories.append(FaultStory(note, _consequences(account_id, note, min(last, end) if end else last)))
+        end = note.at
+    return stories
+
+
+def _consequences(account_id: int, note: FaultNote, until: datetime) -> list[Consequence]:
+    def after(at: datetime) -> float:
+        return (at - note.at).total_seconds()
+
+    found = []
+    for finding in ReconciliationFinding.objects.filter(
+        account_id=account_id, detected_at__gte=note.at, detected_at__lt=until
+    ):
+        found.append(Consequence(after(finding.detected_at), "detect", finding.sentence))
+        if finding.repaired_at:
+            found.append(Consequence(after(finding.repaired_at), "repair", finding.action or finding.resolution))
+            if finding.proof:
+                found.append(Consequence(after(finding.repaired_at), "proof", finding.proof))
+    for run in ReconciliationRun.objects.filter(
+        account_id=account_id, scope__in=_TOLD_RUNS, started_at__gte=note.at, started_at__lt=until
+    ):
+        found.append(Consequence(after(run.started_at), "detect", f"reconciliation after {run.scope} begins"))
+        if run.finished_at:
+            counts = ", ".join(f"{name} {count}" for name, count in run.counts.items())
+            found.append(Consequence(after(run.finished_at), "proof", f"{run.status}: books compared ({counts})"))
+    events = OrderEvent.objects.filter(order__account_id=account_id, at__gte=note.at, at__lt=until)
+    for event in events.select_related("order").order_by("id")[:40]:
+        if event.to_status == "unknown":
+            text = f"{event.order.symbol} {event.order.role}: outcome unknown, exposure stays reserved"
+            found.append(Consequence(after(event.at), "detect", text))
+        elif event.from_status == "unknown":
+            text = f"{event.order.symbol} {event.order.role}: proven {event.to_status} ({event.evidence[:80]})"
+            found.append(Consequence(after(event.at), "proof", text))
+    for alert in OutboxEvent.objects.filter(created_at__gte=note.at, created_at__lt=until).exclude(
+        kind__in=("plan_opened", "plan_closed", "reconciliation")
+    )[:20]:
+        found.append(Consequence(after(alert.created_at), "detect", str(alert.payload.get("sentence", alert.kind))))
+    if note.name == "kill_execution":
+        found += _new_life(account_id, note, until)
+    return sorted(found, key=lambda row: row.after_s)
+
+
+def _new_life(account_id: int, note: FaultNote, until: datetime) -> list[Consequence]:
+    life = heartbeats.started_at(process_name(account_id))
+    if life is None or not note.at <= life < until:
+        return []
+    return [
+        Consequence((life - note.at).total_seconds(), "repair", "the supervisor started the execution process again")
+    ]

@@ -1,0 +1,136 @@
+"""What the Break it panel can do to a demo, and nowhere else: kill our own execution process, or switch a fault of the
+simulated exchange on. Every one is written to the audit trail."""
+
+import json
+import os
+import signal
+import socket
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.core.cache import cache
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from accounts.services.audit import audit
+from avigrid.common import heartbeats, push
+from avigrid.kernel.errors import OperatorNeeded, Rejected
+from trading.selectors.demo_faults import KEEP_S, KEY, NOTES, FaultNote
+from trading.selectors.exchange_time import process_name
+
+if TYPE_CHECKING:
+    from accounts.models import User
+
+type Json = str | int | float | bool | dict[str, Json]
+_TIMEOUT_S = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class BreakAction:
+    """`fault` is what the simulated exchange is told; None: done by us."""
+
+    name: str
+    title: Promise
+    about: Promise
+    fault: dict[str, Json] | None
+
+
+ACTIONS = {
+    action.name: action
+    for action in (
+        BreakAction(
+            "kill_execution",
+            _("Kill the execution process"),
+            _("SIGKILL, in the middle of whatever it does. It is started again and must find out what happened."),
+            None,
+        ),
+        BreakAction(
+            "drop_stream",
+            _("Drop the private stream"),
+            _("Orders and fills are not told for some seconds; the gap must be closed by asking."),
+            {"name": "disconnect", "params": {"code": 1006, "refuse_s": 120}, "match": {"kind": "private"}},
+        ),
+        BreakAction(
+            "lost_ack",
+            _("Lose the next acknowledgement"),
+            _("The next order is executed but never answered. Place a signal and watch it being proven."),
+            {"name": "lost_ack", "params": {"mode": "close"}, "count": 1, "match": {"path": "/v5/order/create"}},
+        ),
+        BreakAction(
+            "duplicate_fill",
+            _("Tell the next fills twice"),
+            _("Executions arrive again; they must count once. Place or close something."),
+            {"name": "duplicate_message", "params": {"copies": 2}, "count": 5, "match": {"topic": "execution*"}},
+        ),
+        BreakAction(
+            "rate_limit",
+            _("10006 storm"),
+            _("The next twenty calls are refused as too many; pace is lost, nothing else."),
+            {"name": "rate_limit", "params": {"reset_ms": 1000}, "count": 20},
+        ),
+        BreakAction(
+            "clock_skew",
+            _("Skew the exchange's clock"),
+            _("Three seconds off for a while: requests look old, deadlines must not slip."),
+            {"name": "clock_skew", "params": {"skew_ms": 3000}, "for_s": 600},
+        ),
+        BreakAction(
+            "clear",
+            _("Switch every fault off"),
+            _("What is still on at the exchange ends now."),
+            {},
+        ),
+    )
+}
+
+
+def demo_fault_start(*, name: str, account_id: int, user: "User") -> BreakAction:
+    """Raises Rejected (`demo_only`, `unknown_fault`, `not_running`) or OperatorNeeded (`simulator_away`)."""
+    if not settings.AVIGRID["DEMO"]:
+        raise Rejected("Faults exist in the demo only.", code="demo_only")
+    action = ACTIONS.get(name)
+    if action is None:
+        raise Rejected(f"No fault is called {name[:40]!r}.", code="unknown_fault")
+    audit(actor=user, action="demo.fault", obj=f"demo_fault:{name}", after={"account": account_id})
+    since = timezone.now()
+    if action.fault is None:
+        _kill(process_name(account_id))
+    elif action.name == "clear":
+        _simulator("DELETE", None)
+    else:
+        _simulator("POST", action.fault)
+    if action.name != "clear":
+        _note(FaultNote(name, since))
+    push.event("demo_fault", {"name": name})
+    return action
+
+
+def _kill(process: str) -> None:
+    life = next((row for row in heartbeats.lives() if row.process == process), None)
+    if life is None or life.host != socket.gethostname() or life.age_s > 15 or life.pid in (0, 1, os.getpid()):
+        raise Rejected("The execution process does not run here just now.", code="not_running")
+    try:
+        os.kill(life.pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError) as error:
+        raise Rejected("The execution process is gone already.", code="not_running") from error
+
+
+def _simulator(method: str, body: dict[str, Json] | None) -> None:
+    url = f"{settings.AVIGRID['SIMULATOR_URL']}/sim/faults"
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data=data, method=method, headers={"Content-Type": "application/json"})  # noqa: S310
+    try:
+        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:  # noqa: S310 - our own exchange on loopback
+            answer.read()
+    except (urllib.error.URLError, OSError) as error:
+        detail = error.read().decode()[:200] if isinstance(error, urllib.error.HTTPError) else type(error).__name__
+        raise OperatorNeeded(f"The simulated exchange did not take it: {detail}", code="simulator_away") from error
+
+
+def _note(note: FaultNote) -> None:
+    known: list[FaultNote] = cache.get(KEY) or []
+    cache.set(KEY, [note, *known][:NOTES], KEEP_S)
