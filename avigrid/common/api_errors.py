@@ -115,6 +115,9 @@ def problem_of(error: Exception) -> Response | None:
         return problem(code=error.problem_code, detail=str(error.detail), status_code=error.status_code)
     if isinstance(error, exceptions.APIException):
         return problem(code=_code(error), detail=str(error.detail), status_code=error.status_code)
+    if isinstance(error, Rejected) and "field" in error.details:
+        fields = {str(error.details["field"]): [error.message]}
+        return problem(code=error.code, detail=error.message, status_code=400, errors=fields)
     if isinstance(error, AviGridError) and not isinstance(error, Bug):
         return problem(
             code=error.code, detail=error.message, status_code=_status(error), details=_details(error.details)

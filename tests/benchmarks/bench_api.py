@@ -150,7 +150,7 @@ def logins(count: int = 30) -> dict[str, Any]:
     from tests.support.users import PASSWORD, code_for, make_user
 
     user = make_user("trader", password=PASSWORD)
-    client, took = APIClient(), []
+    client, took = APIClient(SERVER_NAME="localhost"), []
     for _ in range(count):
         cache.clear()
         body = {"email": user.email, "password": PASSWORD, "code": code_for(user)}
