@@ -88,6 +88,9 @@ class Connection(asyncio.Protocol):
             if isinstance(event, h11.Request):
                 self._request = event
                 self._body.clear()
+                if self._http.they_are_waiting_for_100_continue and self._transport is not None:
+                    go_on = h11.InformationalResponse(status_code=100, headers=[])
+                    self._transport.write(self._http.send(go_on) or b"")
             elif isinstance(event, h11.Data):
                 self._body += event.data
                 if len(self._body) > MAX_BODY:

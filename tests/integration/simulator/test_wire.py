@@ -208,6 +208,15 @@ def test_keep_alive_and_pipelined_requests_are_answered_in_order(simulator: Runn
     assert re.findall(rb"HTTP/1.1 (\d+)", data) == [b"200", b"404", b"200"]
 
 
+def test_a_client_that_waits_for_100_continue_is_told_to_go_on(simulator: Running) -> None:
+    head = b"POST /v5/order/create HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", simulator.port), timeout=10) as wire:
+        wire.sendall(head)
+        assert wire.recv(1_000).startswith(b"HTTP/1.1 100")
+        wire.sendall(b"{}")
+        assert wire.recv(10_000).startswith(b"HTTP/1.1 401")
+
+
 def test_requests_sent_byte_by_byte_and_abandoned_ones(simulator: Running) -> None:
     request = b"GET /v5/market/time HTTP/1.1\r\nHost: x\r\n\r\n"
     with socket.create_connection(("127.0.0.1", simulator.port), timeout=10) as wire:

@@ -38,7 +38,7 @@ def open_source(
         _listed(symbols)
         return LiveSource(symbols, url=live_url, rest_url=live_rest, now_ms=now_ms)
     if kind == "replay" and rest:
-        return _open_replay(Path(rest), symbols=symbols, seed=seed, start_ms=start_ms, slice_ms=slice_ms)
+        return _open_replay(Path(rest).expanduser(), symbols=symbols, seed=seed, start_ms=start_ms, slice_ms=slice_ms)
     raise BadSource(f"the source must be synthetic, replay:PATH or live, got {text!r}")
 
 
