@@ -102,6 +102,11 @@ def configured() -> list[Channel]:
     return [_opened(row) for row in NotificationChannel.objects.filter(active=True)] + _from_environment()
 
 
+def channel_count() -> int:
+    """Active ones, without opening any secret."""
+    return NotificationChannel.objects.filter(active=True).count() + len(_from_environment())
+
+
 @sensitive_variables("secret")
 def _opened(row: NotificationChannel) -> Channel:
     quiet = None
