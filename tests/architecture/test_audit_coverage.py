@@ -17,6 +17,7 @@ WRITES = {
 _MARKET = "records what the market said; nobody decided anything"
 _STEP = "a part of plan_step, which audits the plan's step"
 _FACT = "books a fact the venue reported; the row itself is the record, kept for good"
+_PROGRESS = "progress of a worker; start, cancel and end of the run are audited"
 _BOOKKEEPING = "the bookkeeping of a session or call; its beginning and end are audited by the caller"
 
 EXCUSED: dict[str, str] = {
@@ -48,8 +49,16 @@ EXCUSED: dict[str, str] = {
     "trading.services.adoption.old_position_book": _FACT,
     "trading.services.alerts.alert_raise": "tells people; what it tells of is recorded where it happened",
     "trading.services.booking.execution_book": _FACT,
-    "trading.services.booking.plan_totals_refresh": _FACT,
-    "trading.services.booking.position_fold": _FACT,
+    "trading.services.booking.executions_book": _FACT,
+    "trading.services.folding.plan_totals_refresh": _FACT,
+    "trading.services.folding.position_fold": _FACT,
+    "trading.services.folding.positions_fold": _FACT,
+    "trading.services.performance.performance_roll_up": "sums of closed plans; doing it again gives the same row",
+    "trading.services.research.research_claim": _PROGRESS,
+    "trading.services.research.research_part_store": _PROGRESS,
+    "trading.services.research.research_touch": _PROGRESS,
+    "trading.services.retention.trading_retention_apply": "archives to files what is past its time, by schedule",
+    "trading.services.watching.silence_watch": "tells people that a process fell silent",
     "trading.services.decisions.signals_expire": "time passed; the signal's row says so",
     "trading.services.findings.finding_close": "findings are a record of their own, with repair and proof",
     "trading.services.findings.finding_note": "findings are a record of their own, with repair and proof",

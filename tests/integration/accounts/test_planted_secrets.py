@@ -23,7 +23,7 @@ from avigrid.kernel.portfolio import KeyInfo
 from tests.support.users import PASSWORD, api_client, code_for, login, make_user
 
 pytestmark = pytest.mark.django_db
-SECRET = "PLANTEDexchangeSECRET4711"
+SECRET = "PLANTEDneverRealSECRET4711"
 GOOD = KeyInfo(read_only=False, can_trade=True, can_withdraw=False, ip_bound=False, user_id="1", expires="")
 
 
