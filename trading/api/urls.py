@@ -3,7 +3,7 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from trading.api import config, orders, plans, reconciliation, signals
+from trading.api import config, orders, plans, reconciliation, research, signals
 
 router = SimpleRouter(trailing_slash=False, use_regex_path=False)
 router.register("signals", signals.SignalViewSet, basename="signal")
@@ -16,8 +16,12 @@ router.register("slippage", orders.SlippageViewSet, basename="slippage")
 router.register("config/versions", config.StrategyViewSet, basename="config-version")
 router.register("reconciliation/findings", reconciliation.FindingViewSet, basename="finding")
 router.register("reconciliation/runs", reconciliation.RunViewSet, basename="reconciliation-run")
+router.register("backtests", research.BacktestViewSet, basename="backtest")
+router.register("sweeps", research.SweepViewSet, basename="sweep")
+router.register("calibrations", research.CalibrationViewSet, basename="calibration")
 
 urlpatterns = [
+    path("performance", research.PerformanceView.as_view()),
     path("config", config.ConfigView.as_view()),
     path("admin/reconciliation/status", reconciliation.StatusView.as_view()),
     path("reconciliation/run", reconciliation.RunView.as_view()),
