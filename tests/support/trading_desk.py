@@ -234,9 +234,10 @@ def trading_desk(
     config: StrategyConfig | None = None,
     speed: float = 1.0,
     balance: str = "10000",
+    start_ms: int | None = None,
 ) -> Iterator[TradingDesk]:
     exchange = ExchangeConfig(hedge=hedge, orders_per_s=1_000, balance_usdt=D(balance))
-    with running_simulator(config=exchange, symbols=symbols, speed=speed) as running:
+    with running_simulator(config=exchange, symbols=symbols, speed=speed, start_ms=start_ms) as running:
         account = TradingAccount.objects.create(
             label=f"test {running.port}", environment="simulated", hedge_mode=hedge, base_url=running.url
         )
