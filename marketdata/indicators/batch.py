@@ -92,29 +92,35 @@ def atr(high: Floats, low: Floats, close: Floats, span: int) -> Floats:
 
 @kernel
 def donchian(high: Floats, low: Floats, bars: int) -> tuple[Floats, Floats]:
-    """Highest high and lowest low of the `bars` bars BEFORE the current one."""
+    """Highest high and lowest low of the `bars` bars BEFORE the current one.
+
+    Series are cut into stretches of `bars`; a window lies over the end of one and the start of the next, so that two
+    running extremes, one from each side, answer it without looking back.
+    """
     n = len(high)
-    top = np.full(n, np.nan)
-    bottom = np.full(n, np.nan)
-    at_top = at_bottom = -1
-    for i in range(bars, n):
-        first = i - bars
-        if at_top < first:
-            at_top = first
-            for j in range(first + 1, i):
-                if high[j] >= high[at_top]:
-                    at_top = j
-        elif high[i - 1] >= high[at_top]:
-            at_top = i - 1
-        if at_bottom < first:
-            at_bottom = first
-            for j in range(first + 1, i):
-                if low[j] <= low[at_bottom]:
-                    at_bottom = j
-        elif low[i - 1] <= low[at_bottom]:
-            at_bottom = i - 1
-        top[i] = high[at_top]
-        bottom[i] = low[at_bottom]
+    top = np.empty(n)
+    bottom = np.empty(n)
+    top[: min(bars, n)] = np.nan
+    bottom[: min(bars, n)] = np.nan
+    high_to_end = np.empty(bars)
+    low_to_end = np.empty(bars)
+    for start in range(0, n - bars, bars):
+        highest, lowest = high[start + bars - 1], low[start + bars - 1]
+        for k in range(bars - 1, -1, -1):
+            h, lo = high[start + k], low[start + k]
+            highest = h if h > highest else highest
+            lowest = lo if lo < lowest else lowest
+            high_to_end[k] = highest
+            low_to_end[k] = lowest
+        highest, lowest = high_to_end[bars - 1], low_to_end[bars - 1]
+        for i in range(start + bars, min(start + 2 * bars, n)):
+            h, lo = high_to_end[i - start - bars], low_to_end[i - start - bars]
+            top[i] = h if h > highest else highest
+            bottom[i] = lo if lo < lowest else lowest
+            highest = high[i] if high[i] > highest else highest
+            lowest = low[i] if low[i] < lowest else lowest
+            if i == start + bars:
+                highest, lowest = high[i], low[i]
     return top, bottom
 
 

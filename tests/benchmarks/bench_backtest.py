@@ -12,6 +12,7 @@ import os
 import resource
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -114,7 +115,9 @@ def with_backtesting(data: MarketData, count: int) -> None:
                 level = price * (1 - 0.0015 * (rung + 1))
                 self.buy(size=1, limit=level, sl=price * 0.98, tp=level * 1.0015)
 
-    library.Backtest(frame, Ladder, cash=10_000_000, commission=0.0005).run()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        library.Backtest(frame, Ladder, cash=10_000_000, commission=0.0005).run()
 
 
 def with_vectorbt(data: MarketData, count: int) -> None:

@@ -12,7 +12,7 @@ from marketdata.indicators.incremental import Incremental
 
 bars = st.lists(
     st.tuples(
-        st.floats(-0.03, 0.03), st.floats(0, 0.01), st.floats(0, 0.01), st.one_of(st.just(0.0), st.floats(0, 1e6))
+        st.floats(-0.03, 0.03), st.floats(0, 0.01), st.floats(0, 0.01), st.one_of(st.just(0.0), st.floats(1e-6, 1e6))
     ),
     min_size=1,
     max_size=90,

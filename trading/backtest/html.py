@@ -142,7 +142,8 @@ def _r_chart(results: Sequence[SymbolResult]) -> str:
         (f"{edges[i]:+.2f}", float(n), f"{edges[i]:+.3f} to {edges[i + 1]:+.3f} R: {n} trades")
         for i, n in enumerate(counts)
     ]
-    return svg.bars(rows, title="Result per trade in R (clipped at -2 and +3)", unit="trades")
+    losses = [bool(edge < 0) for edge in edges[:-1]]
+    return svg.bars(rows, title="Result per trade in R (clipped at -2 and +3)", unit="trades", losses=losses)
 
 
 def _hour_rows(groups: Sequence[Group]) -> list[tuple[str, float, str]]:

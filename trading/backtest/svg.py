@@ -42,8 +42,8 @@ def lines(
     return _frame(title, parts)
 
 
-def bars(rows: Sequence[tuple[str, float, str]], *, title: str, unit: str) -> str:
-    """One bar a row: label, value, tooltip; below zero hangs down in its own class."""
+def bars(rows: Sequence[tuple[str, float, str]], *, title: str, unit: str, losses: Sequence[bool] | None = None) -> str:
+    """One bar a row: label, value, tooltip. Losses (values below zero unless told otherwise) have their own class."""
     low = min([0.0, *(value for _, value, _ in rows)])
     high = max([0.0, *(value for _, value, _ in rows)])
     to_y = Scale(low, high if high > low else low + 1, HEIGHT - BOTTOM, TOP)
@@ -53,7 +53,7 @@ def bars(rows: Sequence[tuple[str, float, str]], *, title: str, unit: str) -> st
     for index, (label, value, tip) in enumerate(rows):
         x = LEFT + index * step
         top, bottom = min(to_y(value), to_y(0)), max(to_y(value), to_y(0))
-        name = "loss" if value < 0 else "gain"
+        name = "loss" if (value < 0 if losses is None else losses[index]) else "gain"
         parts.append(
             f'<rect class="{name}" x="{x + step * 0.1:.1f}" y="{top:.1f}" width="{step * 0.8:.1f}" '
             f'height="{bottom - top:.1f}"><title>{escape(tip)}</title></rect>'
