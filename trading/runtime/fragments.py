@@ -2,7 +2,7 @@
 
 from trading.models import Plan
 from trading.runtime.screen import Context, registry
-from trading.selectors import decisions, demo_faults, desk, health, plan_timeline, risk_page, symbols
+from trading.selectors import decisions, demo_faults, desk, findings, health, plan_timeline, risk_page, symbols
 
 
 def _top_bar(role: str) -> Context:
@@ -59,6 +59,11 @@ def _health(role: str) -> Context:
     return {"health": health.health(account.pk if account else None)}
 
 
+def _reconciliation(role: str) -> Context:
+    account = desk.primary_account()
+    return {"view": findings.reconciliation_view(account.pk if account else None)}
+
+
 def _faults(role: str) -> Context:
     account = desk.primary_account()
     return {"stories": demo_faults.fault_stories(account.pk) if account else []}
@@ -68,7 +73,17 @@ registry.add(
     "topbar",
     "trading/partials/_topbar.html",
     _top_bar,
-    dirtied_by={"plan", "fill", "position", "equity", "trading_state", "reconciliation", "heartbeat", "price"},
+    dirtied_by={
+        "plan",
+        "fill",
+        "position",
+        "equity",
+        "trading_state",
+        "finding",
+        "reconciliation",
+        "heartbeat",
+        "price",
+    },
 )
 registry.add("signals", "trading/partials/_signals.html", _signals, dirtied_by={"signal", "decision", "trading_state"})
 registry.add("plans", "trading/partials/_plans.html", _plans, dirtied_by={"plan", "order", "fill", "position", "price"})
@@ -103,4 +118,10 @@ registry.add(
     "trading/partials/_faults.html",
     _faults,
     dirtied_by={"demo_fault", "finding", "reconciliation", "alert", "order"},
+)
+registry.add(
+    "reconciliation",
+    "trading/partials/_reconciliation.html",
+    _reconciliation,
+    dirtied_by={"finding", "reconciliation"},
 )

@@ -1,9 +1,12 @@
 """What was broken on purpose in the demo, and how it was detected, repaired and proven, with the seconds each took."""
 
+import json
+import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.core.cache import cache
 
 from avigrid.common import heartbeats
@@ -19,8 +22,12 @@ _TOLD_RUNS = ("start", "reconnect", "manual")
 
 @dataclass(frozen=True, slots=True)
 class FaultNote:
+    """`kind` is the simulated exchange's name of it, "" for what is done to us; `struck` how often it had struck."""
+
     name: str
     at: datetime
+    kind: str = ""
+    struck: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +43,8 @@ class Consequence:
 class FaultStory:
     note: FaultNote
     consequences: Sequence[Consequence]
+    strikes: int | None
+    """Since the click; None where nobody counts."""
 
 
 def fault_stories(account_id: int) -> list[FaultStory]:
@@ -44,12 +53,24 @@ def fault_stories(account_id: int) -> list[FaultStory]:
         notes: list[FaultNote] = cache.get(KEY) or []
     except Exception:
         notes = []
+    struck = struck_counts() if notes else {}
     stories, end = [], None
     for note in notes:
         last = note.at + timedelta(seconds=WATCHED_S)
-        stories.append(FaultStory(note, _consequences(account_id, note, min(last, end) if end else last)))
+        strikes = max(struck.get(note.kind, 0) - note.struck, 0) if note.kind else None
+        stories.append(FaultStory(note, _consequences(account_id, note, min(last, end) if end else last), strikes))
         end = note.at
     return stories
+
+
+def struck_counts() -> dict[str, int]:
+    """How often each fault struck since the simulated exchange began; empty where it does not answer."""
+    try:
+        url = f"{settings.AVIGRID['SIMULATOR_URL']}/sim/faults"
+        with urllib.request.urlopen(url, timeout=1) as answer:  # noqa: S310 - our own exchange on loopback
+            return {str(name): int(count) for name, count in json.load(answer)["struck"].items()}
+    except (OSError, ValueError, KeyError):
+        return {}
 
 
 def _consequences(account_id: int, note: FaultNote, until: datetime) -> list[Consequence]:
@@ -68,7 +89,7 @@ def _consequences(account_id: int, note: FaultNote, until: datetime) -> list[Con
     for run in ReconciliationRun.objects.filter(
         account_id=account_id, scope__in=_TOLD_RUNS, started_at__gte=note.at, started_at__lt=until
     ):
-        found.append(Consequence(after(run.started_at), "detect", f"reconciliation after {run.scope} begins"))
+        found.append(Consequence(after(run.started_at), "detect", f"reconciliation ({run.scope}) begins"))
         if run.finished_at:
             counts = ", ".join(f"{name} {count}" for name, count in run.counts.items())
             found.append(Consequence(after(run.finished_at), "proof", f"{run.status}: books compared ({counts})"))

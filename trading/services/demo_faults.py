@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.services.audit import audit
 from avigrid.common import heartbeats, push
 from avigrid.kernel.errors import OperatorNeeded, Rejected
-from trading.selectors.demo_faults import KEEP_S, KEY, NOTES, FaultNote
+from trading.selectors.demo_faults import KEEP_S, KEY, NOTES, FaultNote, struck_counts
 from trading.selectors.exchange_time import process_name
 
 if TYPE_CHECKING:
@@ -96,7 +96,8 @@ def demo_fault_start(*, name: str, account_id: int, user: "User") -> BreakAction
     if action is None:
         raise Rejected(f"No fault is called {name[:40]!r}.", code="unknown_fault")
     audit(actor=user, action="demo.fault", obj=f"demo_fault:{name}", after={"account": account_id})
-    since = timezone.now()
+    kind = str((action.fault or {}).get("name", ""))
+    note = FaultNote(name, timezone.now(), kind, struck_counts().get(kind, 0) if kind else 0)
     if action.fault is None:
         _kill(process_name(account_id))
     elif action.name == "clear":
@@ -104,7 +105,7 @@ def demo_fault_start(*, name: str, account_id: int, user: "User") -> BreakAction
     else:
         _simulator("POST", action.fault)
     if action.name != "clear":
-        _note(FaultNote(name, since))
+        _note(note)
     push.event("demo_fault", {"name": name})
     return action
 

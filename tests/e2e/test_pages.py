@@ -1,0 +1,215 @@
+"""Every page in a real browser: stands without complaint at every width and in both themes, for everybody's eyes and
+hands, and stays right while it lives."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import Visit
+from tests.e2e.running_desk import ARTEFACTS, ROOT, RunningDesk, eventually, log_in
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
+WIDTHS = {390: 844, 1440: 900, 2560: 1300}
+THEMES = ("dark", "light")
+PAGES = {
+    "desk": "",
+    "symbols": "symbols/",
+    "symbol": "symbols/BTCUSDT/",
+    "decisions": "decisions/",
+    "plans": "plans/",
+    "performance": "performance/",
+    "risk": "risk/",
+    "reconciliation": "reconciliation/",
+    "system": "system/",
+    "audit": "audit/",
+    "break-it": "break-it/",
+}
+_FINDINGS = """async () => (await axe.run(document, {resultTypes: ["violations"]})).violations
+    .filter((found) => ["serious", "critical"].includes(found.impact))
+    .map((found) => `${found.id}: ${found.nodes.slice(0, 3).map((node) => node.html.slice(0, 200)).join(" | ")}`)"""
+
+
+@pytest.fixture(scope="module")
+def sessions(desk: RunningDesk, browser: Any) -> Callable[[str], Any]:
+    """Log in once per role: a one-time code is good once in 30 s."""
+    known: dict[str, Any] = {}
+
+    def session_of(role: str) -> Any:
+        if role not in known:
+            context = browser.new_context()
+            log_in(desk, context.new_page(), role)
+            known[role] = context.storage_state()
+            context.close()
+        return known[role]
+
+    return session_of
+
+
+@pytest.fixture
+def enter(desk: RunningDesk, browser: Any, sessions: Callable[[str], Any]) -> Iterator[Callable[..., Visit]]:
+    """`enter("admin", "risk/", theme="light")`: a page of somebody who is logged in already."""
+    contexts = []
+
+    def open_as(role: str, path: str = "", **options: Any) -> Visit:
+        options = {"color_scheme": "dark", "viewport": {"width": 1440, "height": 900}, **options}
+        context = browser.new_context(storage_state=sessions(role), **options)
+        contexts.append(context)
+        page = context.new_page()
+        complaints: list[str] = []
+        page.on("console", lambda m: complaints.append(m.text) if m.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(desk.url + path)
+        return Visit(page, complaints)
+
+    yield open_as
+    for context in contexts:
+        context.close()
+
+
+def wait_live(page: Any) -> None:
+    """The first whole set of fragments has arrived over the socket."""
+    page.locator("html[data-line=up]").wait_for(state="attached", timeout=20_000)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_stands(name: str, enter: Callable[..., Visit]) -> None:
+    """No script error, no breach of the content policy, no serious finding of axe, nothing wider than the screen."""
+    ARTEFACTS.mkdir(parents=True, exist_ok=True)
+    visit = enter("admin", PAGES[name])
+    page = visit.page
+    wait_live(page)
+    if name in ("symbol", "performance"):
+        page.locator("[data-ready]").wait_for(timeout=30_000)
+    page.evaluate(AXE.read_text())
+    for theme in THEMES:
+        page.emulate_media(color_scheme=theme)
+        assert page.evaluate(_FINDINGS) == [], theme
+        for width, height in WIDTHS.items():
+            page.set_viewport_size({"width": width, "height": height})
+            page.wait_for_timeout(200)
+            too_wide = page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
+            assert too_wide <= 0, f"{width} px, {theme}: {too_wide} px stick out"
+            page.screenshot(path=ARTEFACTS / f"{name}-{width}-{theme}.png", full_page=True)
+    assert visit.complaints == []
+
+
+def test_the_chart_shows_bars_and_tells_why(enter: Callable[..., Visit]) -> None:
+    visit = enter("viewer", "symbols/ETHUSDT/")
+    page = visit.page
+    chart = page.locator("#symbol-chart[data-ready]")
+    chart.wait_for(timeout=30_000)
+    assert int(chart.get_attribute("data-ready")) > 100
+    page.locator("#fragment-decisions tbody tr").first.wait_for(timeout=60_000)
+    page.locator("#fragment-decisions tbody button").first.click()
+    page.locator("#bar-rules td:has-text('trigger')").wait_for(timeout=10_000)
+    assert page.locator("#bar-rules tbody tr").count() == 11
+    box = chart.bounding_box()
+    page.mouse.click(box["x"] + box["width"] * 0.4, box["y"] + box["height"] * 0.4)
+    page.locator("#bar-rules:has-text('no decision is stored')").wait_for(timeout=10_000)
+    assert page.locator("a[href='https://www.tradingview.com/']").is_visible()
+    page.locator("#fragment-book .bids tr").first.wait_for(timeout=10_000)
+    first = page.locator("#fragment-tick").get_attribute("data-bar")
+    eventually(lambda: page.locator("#fragment-tick").get_attribute("data-bar") != first, 20, "the forming bar to move")
+    assert visit.complaints == []
+
+
+def test_focus_and_open_details_survive_repaints(enter: Callable[..., Visit]) -> None:
+    page = enter("viewer", "system/").page
+    wait_live(page)
+    link = page.locator("#fragment-health a").nth(1)
+    link.focus()
+    name = link.inner_text()
+    page.locator("#fragment-topbar details.processes summary").click()
+    page.locator("#fragment-health a").nth(1).focus()
+    page.evaluate("() => { document.querySelector('#fragment-health').dataset.old = 'yes' }")
+    page.locator("#fragment-health:not([data-old])").wait_for(timeout=20_000)
+    page.locator("#fragment-health:not([data-old])").wait_for(timeout=20_000)
+    assert page.evaluate("() => document.activeElement.textContent") == name
+
+
+def test_the_keyboard_walks_the_cards(enter: Callable[..., Visit]) -> None:
+    page = enter("viewer", "symbols/").page
+    wait_live(page)
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    page.keyboard.press("k")
+    focused = page.evaluate("() => document.activeElement.querySelector('strong')?.textContent")
+    assert focused == page.locator(".symbol-card strong").first.inner_text()
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile(r"/symbols/\w+/$"))
+    page.keyboard.press("?")
+    page.locator("dialog#keyboard-help[open]").wait_for()
+    page.keyboard.press("Escape")
+    page.locator("dialog#keyboard-help:not([open])").wait_for(state="attached")
+
+
+def test_a_viewer_is_not_shown_what_a_viewer_may_not(enter: Callable[..., Visit], desk: RunningDesk) -> None:
+    page = enter("viewer", "risk/").page
+    assert page.locator("nav a:has-text('Audit')").count() == 0
+    assert page.get_by_role("button", name="HALT").count() == 0
+    assert page.locator("form[action='/risk/flatten']").count() == 0
+    page.goto(desk.url + "audit/")
+    assert page.locator("table.audit").count() == 0
+
+
+def test_the_audit_chain_is_proven_at_a_click(enter: Callable[..., Visit]) -> None:
+    page = enter("admin", "audit/").page
+    page.get_by_role("button", name="Verify the chain").click()
+    page.locator("#chain:has-text('The chain is whole')").wait_for(timeout=30_000)
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Export as CSV").click()
+    assert "action" in download.value.path().read_text().splitlines()[0]
+
+
+def test_a_killed_execution_process_is_back_with_proof(enter: Callable[..., Visit]) -> None:
+    page = enter("trader", "break-it/").page
+    wait_live(page)
+    page.get_by_role("button", name="Break: Kill the execution process").click()
+    story = page.locator(".fault-story").first
+    story.locator(".stage-repair").first.wait_for(timeout=60_000)
+    story.locator(".stage-proof").first.wait_for(timeout=60_000)
+    seconds = [float(re.sub(r"[^\d.]", "", text)) for text in story.locator(".num").all_inner_texts()]
+    assert seconds == sorted(seconds)
+    assert seconds[-1] < 60
+
+
+def test_a_page_whose_access_ended_goes_to_the_login(
+    enter: Callable[..., Visit], desk: RunningDesk, browser: Any
+) -> None:
+    """Logged out in one tab, the other tabs leave too."""
+    context = browser.new_context()
+    page = context.new_page()
+    log_in(desk, page, "viewer")
+    other = context.new_page()
+    other.goto(desk.url + "plans/")
+    wait_live(other)
+    page.locator("header details.menu summary[aria-label=Menu]").click()
+    page.get_by_role("button", name="Log out").click()
+    other.wait_for_url(re.compile("/accounts/login/"), timeout=45_000)
+    context.close()
+
+
+def test_halt_works_without_javascript_and_re_arm_needs_a_code(enter: Callable[..., Visit], desk: RunningDesk) -> None:
+    plain = enter("trader", "performance/", java_script_enabled=False).page
+    plain.get_by_role("button", name="HALT").click()
+    assert plain.locator("[data-desk-state=halted]").count() == 1
+    admin = enter("admin", "risk/").page
+    admin.locator("[data-desk-state=halted]").wait_for(timeout=10_000)
+    assert "HALTED" in admin.title()
+    form = admin.locator("form[action='/risk/rearm']")
+    form.locator("[name=reason]").fill("the test is over")
+    for _ in range(40):
+        form.locator("[name=otp_code]").fill(desk.code("admin"))
+        form.get_by_role("button", name="Re-arm").click()
+        admin.wait_for_load_state()
+        if admin.locator("[data-desk-state=active]").count():
+            break
+        admin.wait_for_timeout(1_000)
+        admin.goto(desk.url + "risk/")
+        form.locator("[name=reason]").fill("the test is over")
+    assert admin.locator("[data-desk-state=active]").count() == 1
+    assert "the test is over" in admin.locator("#fragment-risk").inner_text()

@@ -1,0 +1,365 @@
+"""The operator's pages over a small desk: what they show, what they refuse, and how many queries they cost."""
+
+import csv
+import io
+import re
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext, override_settings
+
+from marketdata.selectors.book_tops import BookTop
+from marketdata.services.book_tops import book_tops_publish
+from risk.core.states import State, StateSource
+from risk.selectors.guards import effective_state
+from risk.services.states import halt
+from tests.support.api_world import ApiWorld
+from tests.support.users import code_for, login, make_user
+from trading.models import Decision, EquitySnapshot, LedgerEntry, Plan
+from trading.services.placing import signal_place
+from trading.services.times import from_ms
+
+pytestmark = pytest.mark.django_db
+D = Decimal
+BAR_S = 300
+
+
+@pytest.fixture
+def world() -> ApiWorld:
+    cache.clear()
+    return ApiWorld()
+
+
+@pytest.fixture
+def viewer() -> Client:
+    return login(Client(), make_user("viewer"))
+
+
+def place(world: ApiWorld, symbol: str = "AAAUSDT") -> Plan:
+    signal = world.signal(symbol)
+    placement = signal_place(
+        signal_id=signal.pk, account_id=world.account.pk, user=None, actor="test", now=from_ms(world.now_ms)
+    )
+    assert placement.placed, placement
+    return Plan.objects.get(pk=placement.plan_id)
+
+
+def closed(world: ApiWorld, symbol: str, gross: str, fees: str, hours_ago: int = 1) -> Plan:
+    plan = place(world, symbol)
+    world.holding(plan)
+    end = from_ms(world.now_ms) - timedelta(hours=hours_ago)
+    Plan.objects.filter(pk=plan.pk).update(
+        status="closed", close_reason="take_profit", opened_at=end - timedelta(minutes=30), closed_at=end,
+        realised_pnl_usd=D(gross), fees_usd=D(fees), r_usd=D(20), stop_price=None,
+    )  # fmt: skip
+    plan.refresh_from_db()
+    return plan
+
+
+def decided(world: ApiWorld, symbol: str, bars_ago: int, *, failed: list[str], status: str = "no_signal") -> Decision:
+    rule = {"rule": "spread", "passed": False, "value": 7.5, "threshold": 5.0, "unit": "bps"}
+    return Decision.objects.create(
+        strategy=world.version,
+        symbol=symbol,
+        bar_start=from_ms((world.now_ms // 300_000 - bars_ago) * 300_000),
+        decided_at=from_ms(world.now_ms),
+        status=status,
+        rules={"long": [rule], "short": [{**rule, "passed": True, "value": 1.5}], "failed": failed},
+        indicators={"side": 1},
+    )
+
+
+def get(client: Client, path: str, status: int = 200) -> str:
+    answer = client.get(path)
+    assert answer.status_code == status, (path, answer.status_code, answer.content[:500])
+    return answer.getvalue().decode()
+
+
+PAGES = {
+    "/": 28,
+    "/symbols/": 21,
+    "/symbols/AAAUSDT/": 20,
+    "/decisions/": 20,
+    "/plans/": 21,
+    "/performance/": 26,
+    "/risk/": 46,
+    "/system/": 27,
+    "/reconciliation/": 20,
+}
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_queries_of_a_page(path: str, world: ApiWorld, viewer: Client) -> None:
+    world.holding(place(world))
+    closed(world, "BBBUSDT", "30", "1")
+    decided(world, "AAAUSDT", 1, failed=["spread"])
+    get(viewer, path)
+    with CaptureQueriesContext(connection) as counted:
+        get(viewer, path)
+    assert len(counted) == PAGES[path], "\n".join(q["sql"][:150] for q in counted.captured_queries)
+
+
+def test_a_longer_list_of_plans_costs_no_more_queries(world: ApiWorld, viewer: Client) -> None:
+    closed(world, "AAAUSDT", "30", "1")
+    place(world, "CCCUSDT")
+    get(viewer, "/plans/")
+    with CaptureQueriesContext(connection) as two:
+        get(viewer, "/plans/")
+    closed(world, "BBBUSDT", "-10", "1")
+    with CaptureQueriesContext(connection) as three:
+        page = get(viewer, "/plans/")
+    assert len(re.findall(r'href="/plans/\d+/"', page)) == 3
+    assert len(three) == len(two)
+
+
+@pytest.mark.parametrize("path", [*PAGES, "/plans/plans.csv", "/performance/curve.json"])
+def test_without_an_account_or_any_data_every_page_stands(path: str, viewer: Client) -> None:
+    cache.clear()
+    get(viewer, path, 404 if path == "/symbols/AAAUSDT/" else 200)
+
+
+def test_no_page_carries_inline_script_or_style(world: ApiWorld) -> None:
+    admin = login(Client(), make_user("admin"), fresh_code=True)
+    plan = closed(world, "AAAUSDT", "30", "1")
+    decided(world, "AAAUSDT", 1, failed=["spread"])
+    book_tops_publish([BookTop("AAAUSDT", ((99.0, 2.0),), ((101.0, 1.0),), 100.0, 100.3, 0.33, 200.0, 300.0, None)])
+    with override_settings(AVIGRID={**_avigrid(), "DEMO": True}):
+        for path in (*PAGES, f"/plans/{plan.pk}/", "/audit/", "/break-it/"):
+            page = get(admin, path)
+            assert not re.search(r"\sstyle\s*=", page), path
+            assert not re.search(r"<style\b|\son\w+\s*=\s*[\"']", page), path
+            assert not re.findall(r"<script(?![^>]*\bsrc=)[^>]*>", page), path
+
+
+# -- symbols ---------------------------------------------------------------------------------------------------------
+
+
+def test_chart_numbers(world: ApiWorld, viewer: Client) -> None:
+    world.bars(count=60, symbol="AAAUSDT")
+    chart = viewer.get("/symbols/AAAUSDT/chart.json").json()
+    times = [bar[0] for bar in chart["bars"]]
+    assert times == sorted(times)
+    assert {b - a for a, b in zip(times, times[1:], strict=False)} == {BAR_S}
+    assert chart["bars"][-1][1:] == [100.5, 101, 99, 100, 1.25]
+    # every bar is alike: typical price (101 + 99 + 100) / 3 = 100, no deviation, channel 99 to 101
+    last = {name: values[-1] for name, values in chart["series"].items()}
+    assert last == {
+        "vwap": 100, "upper": 100, "lower": 100, "upper_far": 100, "lower_far": 100,
+        "donchian_top": 101, "donchian_bottom": 99,
+    }  # fmt: skip
+    assert all(len(values) == len(times) for values in chart["series"].values())
+    earlier = viewer.get(f"/symbols/AAAUSDT/chart.json?end={times[10] * 1000}").json()
+    assert earlier["bars"] == [] or earlier["bars"][-1][0] == times[9]
+
+
+def test_chart_marks_and_lines_of_an_open_plan(world: ApiWorld, viewer: Client) -> None:
+    world.bars(count=60, symbol="AAAUSDT")
+    plan = place(world)
+    world.holding(plan)
+    Plan.objects.filter(pk=plan.pk).update(stop_price=D("97.5"), stop_confirmed=D("97.5"))
+    chart = viewer.get("/symbols/AAAUSDT/chart.json").json()
+    assert [97.5, "stop", "stop", True] in chart["lines"]
+    assert [line for line in chart["lines"] if line[1] == "rung"], chart["lines"]
+
+
+@pytest.mark.parametrize("path", ["/symbols/NOPEUSDT/", "/symbols/aaausdt/", "/symbols/NOPEUSDT/chart.json"])
+def test_a_symbol_that_is_not_watched_is_not_found(path: str, world: ApiWorld, viewer: Client) -> None:
+    get(viewer, path, 404)
+
+
+def test_why_a_bar_gave_no_signal(world: ApiWorld, viewer: Client) -> None:
+    decision = decided(world, "AAAUSDT", 2, failed=["spread"])
+    bar_s = int(decision.bar_start.timestamp())
+    page = get(viewer, f"/symbols/AAAUSDT/rules/{bar_s}")
+    assert "spread" in page
+    assert "7.5" in page
+    assert page.count("✗") == 1
+    assert page.count("✓") == 1
+    assert "no decision is stored" in get(viewer, f"/symbols/AAAUSDT/rules/{bar_s + BAR_S}")
+    get(viewer, "/symbols/AAAUSDT/rules/99999999999", 404)
+
+
+def test_decisions_filter_and_page_without_loss(world: ApiWorld, viewer: Client) -> None:
+    for number in range(60):
+        for symbol in ("AAAUSDT", "BBBUSDT"):
+            decided(world, symbol, number + 1, failed=["spread"] if number % 2 else ["trend", "cost"])
+    rows = r'href="/symbols/(\w+)/">'
+    first = get(viewer, "/decisions/?failed_rule=spread")
+    assert len(re.findall(rf"<td><a {rows}", first)) == 50
+    following = re.search(r'href="(\?[^"]+)" rel="next"', first)
+    assert following is not None
+    second = get(viewer, "/decisions/" + following.group(1).replace("&amp;", "&"))
+    assert len(re.findall(rf"<td><a {rows}", second)) == 10
+    assert 'rel="next"' not in second
+    one = get(viewer, "/decisions/?symbol=AAAUSDT&failed_rule=cost")
+    assert set(re.findall(rf"<td><a {rows}", one)) == {"AAAUSDT"}
+    assert "No decision fits" in get(viewer, "/decisions/?status=signal")
+    assert len(re.findall(rf"<td><a {rows}", get(viewer, "/decisions/?before=nonsense"))) == 50
+
+
+# -- plans and results -----------------------------------------------------------------------------------------------
+
+
+def test_the_story_of_a_plan(world: ApiWorld, viewer: Client) -> None:
+    plan = place(world)
+    world.holding(plan)
+    page = get(viewer, f"/plans/{plan.pk}/")
+    assert "placed" in page
+    assert re.search(r"Buy 0\.5 @ 100\.01", page)
+    assert "slippage +1.0 bps" in page
+    assert "data-primary" not in page, "a viewer is offered nothing to click"
+    trader = login(Client(), make_user("trader"))
+    assert "/close" in get(trader, f"/plans/{plan.pk}/")
+    get(viewer, "/plans/999999/", 404)
+
+
+def test_results_in_numbers(world: ApiWorld, viewer: Client) -> None:
+    closed(world, "AAAUSDT", "42", "2")  # net 40 = 2 R
+    closed(world, "BBBUSDT", "-19", "1", hours_ago=2)  # net -20 = -1 R
+    page = get(viewer, "/performance/?range=7d")
+    for text in ("+20.00", "50 %", "2.00", "+0.50 R", "+2.00 R", "−1.00 R"):
+        assert text in page, text
+    assert "+0.0 … +0.5 R: 0" in page
+    assert "+2.0 … +2.5 R: 1" in page
+    lines = list(csv.reader(io.StringIO(b"".join(viewer.get("/plans/plans.csv").streaming_content).decode())))
+    assert lines[0][:4] == ["plan", "symbol", "direction", "profile"]
+    assert [(row[1], row[-2], row[-1]) for row in lines[1:]] == [
+        ("AAAUSDT", "40", "2.0000"),
+        ("BBBUSDT", "-20", "-1.0000"),
+    ]
+
+
+def test_the_bridge_names_what_is_not_explained(world: ApiWorld, viewer: Client) -> None:
+    first = EquitySnapshot.objects.get()
+
+    def booked(kind: str, change: str, minutes: int) -> None:
+        LedgerEntry.objects.create(
+            account=world.account, kind=kind, change_usd=D(change), reference=f"{kind}{minutes}",
+            at=first.at + timedelta(minutes=minutes),
+        )  # fmt: skip
+
+    booked("trade", "50", 5)
+    booked("fee", "-2", 5)
+    booked("funding", "-1.5", 10)
+    first.pk = None
+    first.at += timedelta(minutes=20)
+    first.wallet_balance_usd = D("10047.25")
+    first.save()
+    page = get(viewer, "/performance/")
+    unexplained = re.search(r"Unexplained.*?([+−][\d.]+) USDT", page, re.DOTALL)
+    assert unexplained is not None
+    assert unexplained.group(1) == "+0.7500"
+
+
+def test_the_curve_and_its_drawdown(world: ApiWorld, viewer: Client) -> None:
+    first = EquitySnapshot.objects.get()
+    for minutes, equity in ((10, 11_000), (20, 9_900), (30, 10_450)):
+        EquitySnapshot.objects.create(
+            account=world.account, at=first.at + timedelta(minutes=minutes), equity_usd=equity,
+            adjusted_equity_usd=equity, wallet_balance_usd=equity, available_usd=equity, initial_margin_usd=0,
+            maintenance_margin_usd=0, unrealised_pnl_usd=0,
+        )  # fmt: skip
+    curve = viewer.get("/performance/curve.json?range=all").json()
+    assert curve["equity_usd"] == [10_000, 11_000, 9_900, 10_450]
+    assert curve["drawdown_ratio"] == pytest.approx([0, 0, -0.1, -0.05])
+
+
+# -- risk ------------------------------------------------------------------------------------------------------------
+
+
+def halted(world: ApiWorld) -> None:
+    halt(account_id=world.account.pk, source=StateSource.OPERATOR, reason="test", actor="test")
+
+
+def test_halt_is_a_plain_form(world: ApiWorld) -> None:
+    trader = login(Client(enforce_csrf_checks=True), make_user("trader"))
+    page = get(trader, "/symbols/")
+    form = re.search(r'<form method="post" action="/halt">(.*?)</form>', page, re.DOTALL)
+    assert form is not None
+    token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', form.group(1))
+    assert token is not None
+    answer = trader.post("/halt", {"csrfmiddlewaretoken": token.group(1)})
+    assert answer.status_code == 302
+    assert effective_state(world.account.pk) is State.HALTED
+
+
+def test_re_arming_needs_a_fresh_code_and_a_reason(world: ApiWorld) -> None:
+    halted(world)
+    user = make_user("admin")
+    admin = login(Client(), user)
+    refused = admin.post("/risk/rearm", {"reason": "checked", "otp_code": "000000"})
+    assert refused.status_code == 403
+    assert effective_state(world.account.pk) is State.HALTED
+    admin.post("/risk/rearm", {"reason": " ", "otp_code": code_for(user)})
+    assert effective_state(world.account.pk) is State.HALTED
+    answer = admin.post("/risk/rearm", {"reason": "checked", "otp_code": code_for(user)}, follow=True)
+    assert effective_state(world.account.pk) is State.ACTIVE
+    assert "checked" in answer.content.decode()
+
+
+def test_a_trader_may_not_flatten_or_re_arm(world: ApiWorld) -> None:
+    halted(world)
+    user = make_user("trader")
+    trader = login(Client(), user, fresh_code=True)
+    page = get(trader, "/risk/")
+    assert 'action="/risk/flatten"' not in page
+    for path in ("/risk/rearm", "/risk/flatten"):
+        assert trader.post(path, {"reason": "x", "otp_code": code_for(user)}).status_code == 403
+    assert effective_state(world.account.pk) is State.HALTED
+
+
+def test_flatten_halts_and_asks_for_closing_everything(world: ApiWorld) -> None:
+    user = make_user("admin")
+    admin = login(Client(), user)
+    admin.post("/risk/flatten", {"reason": "", "otp_code": code_for(user)})
+    assert effective_state(world.account.pk) is State.ACTIVE
+    page = admin.post("/risk/flatten", {"reason": "leaving", "otp_code": code_for(user)}, follow=True).content.decode()
+    assert effective_state(world.account.pk) is State.HALTED
+    assert "flatten</span>" in page
+    assert "leaving" in page
+
+
+# -- audit and the demo's faults -------------------------------------------------------------------------------------
+
+
+def test_audit_is_for_admins_and_can_be_searched(world: ApiWorld, viewer: Client) -> None:
+    place(world)
+    halted(world)
+    assert viewer.get("/audit/").status_code == 403
+    admin = login(Client(), make_user("admin"))
+    everything = get(admin, "/audit/")
+    assert "signal.placed" in everything or "plan." in everything
+    found = get(admin, "/audit/?action=trading_state.")
+    assert found.count("trading_state.tightened") == 1
+    assert "No entry fits" in get(admin, "/audit/?action=nothing.of.the.kind")
+    get(admin, "/audit/?since=yesterday&before=abc&object_id=%00")
+
+
+def test_faults_do_not_exist_outside_the_demo(world: ApiWorld) -> None:
+    trader = login(Client(), make_user("trader"))
+    with override_settings(AVIGRID={**_avigrid(), "DEMO": False}):
+        get(trader, "/break-it/", 404)
+        assert trader.post("/break-it/lost_ack").status_code == 404
+        assert "Break it" not in get(trader, "/")
+
+
+def test_a_fault_that_cannot_be_switched_on_says_so(world: ApiWorld) -> None:
+    trader = login(Client(), make_user("trader"))
+    nobody = {**_avigrid(), "DEMO": True, "SIMULATOR_URL": "http://127.0.0.1:9"}
+    with override_settings(AVIGRID=nobody):
+        assert "Break it" in get(trader, "/")
+        answer = trader.post("/break-it/lost_ack", headers={"HX-Request": "true"})
+        assert answer.status_code == 409
+        assert "did not take it" in answer.content.decode()
+        assert trader.post("/break-it/no-such", headers={"HX-Request": "true"}).status_code == 409
+
+
+def _avigrid() -> dict[str, Any]:
+    from django.conf import settings
+
+    return dict(settings.AVIGRID)
