@@ -19,6 +19,10 @@ from trading.services.order_events import order_event_apply
 log = structlog.get_logger(__name__)
 
 EVIDENCE_WINDOW = timedelta(seconds=60)
+"""How long an order that the venue never acknowledged may still appear."""
+VENUE_MEMORY = timedelta(hours=24)
+"""The venue lists even cancelled orders this long: before that, "not found" about an order it had acknowledged is a
+fault of the answer, never a verdict."""
 _BACKOFF_S = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
 _LOOKS_NEEDED = 5
 
@@ -98,12 +102,18 @@ class Doubts:
         since = order.submitted_at or order.unknown_since
         if doubt.empty_looks < _LOOKS_NEEDED or since is None or now - since < EVIDENCE_WINDOW:
             return
+        if order.acknowledged_at is not None and now - since < VENUE_MEMORY:
+            self._tell(order, "order_unexplained", "is denied by the venue that had acknowledged it", now)
+            return
         order_event_apply(order=order, event=OrderEventKind.NO_EVIDENCE, now=now, evidence="no evidence")
+        self._tell(order, "order_without_evidence", "left no trace at the venue and was closed in the books", now)
+
+    def _tell(self, order: Order, kind: str, what: str, now: datetime) -> None:
         alert_raise(
-            kind="order_without_evidence",
+            kind=kind,
             severity="warning",
             dedupe_key=order.order_link_id,
-            sentence=f"Order {order.order_link_id} left no trace at the venue and was closed in the books.",
+            sentence=f"Order {order.order_link_id} {what}.",
             now=now,
             order_id=order.pk,
         )
