@@ -3,7 +3,6 @@
 Routes are discovered, never listed. A route that declares no action fails here by name.
 """
 
-import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +21,7 @@ from accounts.models import User
 from accounts.permissions.table import ACTIONS, Action, Door
 from accounts.services.users import user_deactivate
 from tests.support.routes import Route, all_routes
+from tests.support.sockets import run_async
 from tests.support.users import api_client, login, make_user
 
 ROUTES = all_routes()
@@ -231,12 +231,12 @@ def test_sockets(who: str, path: str) -> None:
         if not persona.active:
             make_user(Role.ADMIN)
             user_deactivate(user=User.objects.get(pk=user.pk), actor="test")
-    assert asyncio.run(_stays_open(path, cookie)) is allowed
+    assert run_async(_stays_open(path, cookie)) is allowed
 
 
 def test_sockets_from_other_sites_are_refused() -> None:
     for path in socket_paths():
-        assert asyncio.run(_stays_open(path, "", origin=b"https://evil.example")) is False
+        assert run_async(_stays_open(path, "", origin=b"https://evil.example")) is False
 
 
 async def _stays_open(path: str, cookie: str, origin: bytes = b"http://localhost") -> bool:

@@ -1,6 +1,5 @@
 """/ws/live/: every event as JSON, by session or token, until the person's access ends."""
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from accounts.models import TokenFamily, User
 from accounts.services.tokens import tokens_issue
 from accounts.services.users import user_deactivate
 from avigrid.common import push
+from tests.support.sockets import run_async
 from tests.support.users import make_user
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -47,7 +47,7 @@ def test_deactivating_a_person_closes_their_sockets_and_nobody_elses(path: str) 
         await second.disconnect()
         return int(said["code"]), stays
 
-    assert asyncio.run(watch()) == (4401, True)
+    assert run_async(watch()) == (4401, True)
 
 
 async def say(kind: str, payload: dict[str, Any]) -> None:
@@ -70,7 +70,7 @@ def test_events_arrive_as_json() -> None:
         await program.disconnect()
         return [hello, event, pong]
 
-    assert asyncio.run(listen()) == [
+    assert run_async(listen()) == [
         {"kind": "hello", "payload": {}},
         {"kind": "signal", "payload": {"signal_id": 7}},
         "pong",
@@ -94,7 +94,7 @@ def test_who_may_not_listen(role: str | None, otp: bool, expected: int) -> None:
         said = await program.receive_output(timeout=5)
         return int(said["code"])
 
-    assert asyncio.run(closed_with()) == expected
+    assert run_async(closed_with()) == expected
 
 
 @pytest.mark.parametrize("how", ["deactivated", "logged out"])
@@ -118,4 +118,4 @@ def test_the_stream_ends_with_the_access(how: str) -> None:
         said = await program.receive_output(timeout=5)
         return int(said["code"])
 
-    assert asyncio.run(listen()) == 4401
+    assert run_async(listen()) == 4401
