@@ -14,7 +14,7 @@ from django.conf import settings
 from avigrid.kernel.errors import AviGridError, Rejected
 from avigrid.kernel.instrument import Instrument
 from trading.avi5.config import InvalidConfig, StrategyConfig, parse_setting
-from trading.backtest.data import EmptyRange, MarketData, between, prepare
+from trading.backtest.data import NO_FUNDING_HISTORY, EmptyRange, MarketData, between, prepare
 from trading.backtest.files import read_bars, read_funding
 from trading.backtest.filters import instrument_from_bars
 from trading.backtest.result import BacktestSettings
@@ -114,7 +114,7 @@ def _from_files(index: int, symbol: str, options: Options) -> tuple[MarketData, 
         bars,
         bars_15m=None if quarters is None else between(read_bars(quarters), None, last),
         bars_1m=None if minutes is None else read_bars(minutes),
-        **({} if funding is None else {"funding": read_funding(funding)}),
+        funding=NO_FUNDING_HISTORY if funding is None else read_funding(funding),
     )
     return data, _with_grain(instrument_from_bars(symbol, bars), options)
 

@@ -1,0 +1,112 @@
+"""Live decisions made again from what is stored: the same bytes, and a changed bar is noticed."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from io import StringIO
+
+import numpy as np
+import pytest
+from django.core.management import call_command
+
+from avigrid.exchange.kline_table import KlineTable
+from avigrid.kernel.instrument import FeeRates
+from avigrid.kernel.market import BookFeatures, Kline
+from marketdata.models import KlineSource
+from marketdata.services.bar_store import bar_store
+from marketdata.services.instruments import instruments_store
+from marketdata.services.klines import klines_bulk_store
+from tests.unit.trading.backtest.synthetic import bars, filters
+from trading.avi5.config import StrategyConfig
+from trading.avi5.window import BAR_5M_MS, BAR_15M_MS, Bars
+from trading.backtest.data import aggregate
+from trading.backtest.driver import decisions_of
+from trading.models import Decision, Signal
+from trading.selectors.replay_data import stored_market_data
+from trading.services.decisions import bar_decide
+from trading.services.parity import parity_check
+from trading.services.strategy_versions import strategy_version_create
+
+pytestmark = pytest.mark.django_db
+COUNT, DECIDED = 1200, 60
+NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
+CONFIG = StrategyConfig(theta=0.1, max_cost_r=1.0)
+
+
+def table(part: Bars, interval_min: int) -> KlineTable:
+    columns = (part.open, part.high, part.low, part.close, part.volume, np.ones(len(part)))
+    return KlineTable("TESTUSDT", interval_min, part.start_ms, *columns)
+
+
+@pytest.fixture
+def decided() -> Bars:
+    """1,140 bars of history, then 60 bars each stored with its book and decided on as the live worker does."""
+    made = bars(COUNT, seed=3)
+    end_ms = int(made.start_ms[-1]) + BAR_5M_MS
+    instruments_store(listed=[filters()], wanted=["TESTUSDT"], now_ms=end_ms)
+    first = COUNT - DECIDED
+    klines_bulk_store(table(made.part(0, first), 5), source=KlineSource.REST, now_ms=end_ms)
+    klines_bulk_store(table(aggregate(made, BAR_5M_MS, BAR_15M_MS), 15), source=KlineSource.REST, now_ms=end_ms)
+    version = strategy_version_create(config=CONFIG, actor=None, now=NOW)
+    for i in range(first, COUNT):
+        values = [getattr(made, name)[i].item() for name in ("open", "high", "low", "close", "volume")]
+        bar = Kline("TESTUSDT", 5, int(made.start_ms[i]), *values, 1.0, True)
+        up = bar.close > bar.open
+        lean = 0.6 if up else -0.6
+        book = BookFeatures("TESTUSDT", bar.end_ms + 40, bar.close, lean, bar.close + lean / 100, 1.0, 2_000_000.0)
+        bar_store(bar=bar, features=book, now_ms=bar.end_ms + 100)
+        bar_decide(
+            version=version,
+            bar=bar,
+            features=book,
+            decided_ms=bar.end_ms + 120,
+            next_funding_ms=bar.end_ms + 4 * 3_600_000,
+            fees=FeeRates(),
+            r_usd=Decimal(100),
+            now=NOW,
+        )
+    return made
+
+
+def test_every_stored_decision_is_made_again_to_the_byte(decided: Bars) -> None:
+    found = parity_check(fees=FeeRates())
+    assert (found.decisions, found.mismatches) == (DECIDED, ())
+    assert found.signals == Signal.objects.count() > 0
+
+
+def test_other_fees_or_a_changed_signal_are_noticed(decided: Bars) -> None:
+    other = parity_check(fees=FeeRates(taker=Decimal("0.001")))
+    assert len(other.mismatches) == DECIDED
+    assert "cost_r" in other.mismatches[0].what
+    signal = Signal.objects.latest("id")
+    signal.spec = {**signal.spec, "stop": "1"}
+    signal.save()
+    assert [m.what for m in parity_check(fees=FeeRates()).mismatches] == ["plan differs from the signal's"]
+
+
+def test_the_range_and_the_symbols_limit_what_is_checked(decided: Bars) -> None:
+    start = int(decided.start_ms[-10])
+    assert parity_check(from_ms=start, fees=FeeRates()).decisions == 10
+    assert parity_check(to_ms_=start, fees=FeeRates()).decisions == DECIDED - 10
+    assert parity_check(symbols=("OTHERUSDT",), fees=FeeRates()).decisions == 0
+
+
+def test_a_replay_of_stored_bars_sees_the_books_that_were_recorded(decided: Bars) -> None:
+    data = stored_market_data("TESTUSDT", CONFIG)
+    assert data.book.has_book.sum() == DECIDED
+    assert not data.is_15m_aggregated
+    assert len(data.bars_5m) == COUNT
+    newest = list(decisions_of(data, CONFIG, fees=FeeRates()))[-DECIDED:]
+    stored = Decision.objects.order_by("bar_start")
+    assert [d.imbalance for d in newest] == [row.indicators["imbalance"] for row in stored]
+    assert not any(d.used_proxy for d in newest)
+
+
+def test_the_command_reports_both_checks(decided: Bars) -> None:
+    out = StringIO()
+    call_command("verify_strategy", "--symbol", "TESTUSDT", "--set", "theta=0.1", stdout=out)
+    assert "lookahead" in out.getvalue()
+    assert f"parity: {DECIDED} stored decisions" in out.getvalue()
+    Decision.objects.filter(pk=Decision.objects.latest("id").pk).update(indicators={})
+    with pytest.raises(SystemExit) as ended:
+        call_command("verify_strategy", "--symbol", "TESTUSDT", stdout=StringIO())
+    assert ended.value.code == 1
