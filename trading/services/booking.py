@@ -168,9 +168,11 @@ class _Orders:
 
 def _entries_note(fills: Sequence[Fill]) -> None:
     """The plan's first entry starts the anti-churn wait; a grid's re-armed rungs do not prolong it."""
-    entries = [fill for fill in fills if fill.order is not None and fill.order.role == OrderRole.ENTRY]
-    for plan_id in {fill.plan_id for fill in entries}:
-        mine = [fill for fill in entries if fill.plan_id == plan_id]
+    entries: dict[int, list[Fill]] = {}
+    for fill in fills:
+        if fill.order is not None and fill.order.role == OrderRole.ENTRY:
+            entries.setdefault(fill.order.plan_id, []).append(fill)
+    for plan_id, mine in entries.items():
         earlier = Fill.objects.filter(plan_id=plan_id, order__role=OrderRole.ENTRY).exclude(
             pk__in=[fill.pk for fill in mine]
         )

@@ -2,6 +2,7 @@
 
 import sys
 from argparse import ArgumentParser
+from functools import partial
 from typing import Any
 
 from django.core.management.base import BaseCommand
@@ -34,7 +35,7 @@ class Command(BaseCommand):
                     reason=options["reason"],
                     actor="command",
                     timeout_s=options["timeout"],
-                    say=lambda text, number=account_id: self.stdout.write(f"account {number}: {text}"),
+                    say=partial(self._say, account_id),
                 )
             except AviGridError as error:
                 self.stderr.write(f"account {account_id}: {error.message} ({error.code})")
@@ -49,3 +50,6 @@ class Command(BaseCommand):
             failed = failed or not outcome.done
         if failed:
             sys.exit(2)
+
+    def _say(self, account_id: int, text: str) -> None:
+        self.stdout.write(f"account {account_id}: {text}")
