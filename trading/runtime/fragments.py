@@ -88,7 +88,7 @@ registry.add(
 registry.add("signals", "trading/partials/_signals.html", _signals, dirtied_by={"signal", "decision", "trading_state"})
 registry.add("plans", "trading/partials/_plans.html", _plans, dirtied_by={"plan", "order", "fill", "position", "price"})
 registry.add("fills", "trading/partials/_fills.html", _fills, dirtied_by={"fill"})
-registry.add("symbols", "trading/partials/_symbols.html", _symbols, dirtied_by={"decision", "signal", "plan"})
+registry.add("symbols", "trading/partials/_symbols.html", _symbols, dirtied_by={"decision", "signal", "plan", "price"})
 registry.add_family("book", "trading/partials/_book.html", _book, key="symbol", dirtied_by={"price"})
 registry.add_family("tick", "trading/partials/_tick.html", _tick, key="symbol", dirtied_by={"price"})
 registry.add_family(

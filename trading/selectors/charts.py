@@ -1,6 +1,7 @@
 """A symbol's chart as numbers: closed 5m bars, what AVI-5 measures on them, and what happened there."""
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -22,7 +23,7 @@ SHOWN_BARS = 500
 MOST_BARS = 2_000
 
 type Numbers = list[float | None]
-type JsonValue = str | int | float | bool | None | list[JsonValue] | dict[str, JsonValue]
+type JsonValue = str | int | float | bool | None | Sequence[JsonValue] | Mapping[str, JsonValue]
 
 
 @dataclass(frozen=True, slots=True)

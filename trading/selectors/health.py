@@ -115,7 +115,7 @@ def _queues(account_id: int | None) -> list[QueueRow]:
 def _celery() -> dict[str, int | None]:
     try:
         with Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1) as redis:
-            return {name: int(redis.llen(f"{settings.REDIS_PREFIX}:{name}")) for name in _QUEUES}  # type: ignore[arg-type]
+            return {name: int(redis.llen(f"{settings.REDIS_PREFIX}:{name}")) for name in _QUEUES}
     except Exception:
         return dict.fromkeys(_QUEUES)
 

@@ -51,7 +51,7 @@ def signal_place_view(request: HttpRequest, signal_id: int) -> HttpResponse:
     account = primary_account()
     if account is None:
         return _toast(request, _("There is no trading account."), refused=True, status=409)
-    placement = signal_place(signal_id=signal.pk, account_id=account.pk, user=request.user)
+    placement = signal_place(signal_id=signal.pk, account_id=account.pk, user=request.user)  # type: ignore[arg-type]
     if placement.placed:
         return _toast(request, _("%(symbol)s placed as plan %(plan)s.") % {
             "symbol": signal.symbol, "plan": placement.plan_id})  # fmt: skip
@@ -80,7 +80,7 @@ def halt_view(request: HttpRequest) -> HttpResponse:
     if account is None:
         messages.warning(request, _("There is no trading account to halt."))
         return redirect("trading:desk")
-    change = risk_halt(account_id=account.pk, source=StateSource.OPERATOR, reason="HALT button", actor=request.user)
+    change = risk_halt(account_id=account.pk, source=StateSource.OPERATOR, reason="HALT button", actor=request.user)  # type: ignore[arg-type]
     if change is None:
         messages.info(request, _("Trading was halted already."))
     else:

@@ -59,7 +59,12 @@ def bar_rules(request: HttpRequest, symbol: str, bar_s: int) -> HttpResponse:
 @requires("market.read")
 def decisions_page(request: HttpRequest) -> HttpResponse:
     chosen = {name: request.GET.get(name, "")[:40] for name in ("symbol", "status", "failed_rule")}
-    found = decisions.decision_page(**chosen, before=request.GET.get("before", "")[:40])
+    found = decisions.decision_page(
+        symbol=chosen["symbol"],
+        status=chosen["status"],
+        failed_rule=chosen["failed_rule"],
+        before=request.GET.get("before", "")[:40],
+    )
     filters = "&".join(f"{name}={value}" for name, value in chosen.items() if _is_plain(value))
     context: dict[str, object] = {
         "found": found,

@@ -184,7 +184,7 @@ def measure(value: object) -> str:
     if number is None:
         return DASH
     if abs(number) >= 10_000:
-        return _grouped(number, 0 if number == number.to_integral_value() else 1)
+        return _grouped(number, 0 if number == number.to_integral_value() or abs(number) >= 1_000_000 else 1)
     return f"{float(number):.5g}".replace("-", "−")
 
 

@@ -78,7 +78,7 @@
       const next = cards[Math.max(0, Math.min(cards.length - 1, at + (event.key === "j" ? 1 : -1)))];
       next?.focus();
       event.preventDefault();
-    } else if (event.key === "Enter" && document.activeElement?.matches("[data-card]")) {
+    } else if (event.key === "Enter" && document.activeElement?.matches("[data-card]:not(a)")) {
       $("[data-primary]", document.activeElement)?.click();
       event.preventDefault();
     } else if (event.key === "?") {
