@@ -14,7 +14,8 @@ from trading.avi5.config import StrategyConfig
 from trading.avi5.decide import Decision
 from trading.avi5.levels import plan_for
 from trading.backtest.data import MarketData
-from trading.backtest.plan_run import PlanRun, Segment
+from trading.backtest.holdings import Segment
+from trading.backtest.plan_run import PlanRun
 from trading.backtest.result import BacktestSettings, PlanResult, SymbolResult
 from trading.backtest.series import candidates, decision_at, indicator_series
 from trading.backtest.track import Track, build_track

@@ -5,7 +5,7 @@ taken before any take-profit of the same bar, and nothing that is placed during 
 """
 
 from bisect import bisect_right
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 
 from avigrid.kernel.errors import Bug
@@ -20,33 +20,12 @@ from trading.avi5.protection import break_even_price
 from trading.avi5.record import record
 from trading.avi5.spec import PlanSpec
 from trading.avi5.state import MarketView, PlanOrder, PlanState
-from trading.backtest.result import BacktestSettings, Leg, PlanResult
+from trading.backtest.holdings import Holdings, Lot, Segment
+from trading.backtest.result import BacktestSettings, PlanResult
 from trading.backtest.series import next_funding_ms
 from trading.backtest.track import Track
 
 END_OF_DATA = "end_of_data"
-_NEVER = 1 << 60
-
-
-@dataclass(slots=True)
-class _Lot:
-    """What one rung and cycle holds."""
-
-    quantity: Decimal
-    price: Decimal
-    entry_ms: int
-    fee_ratio: Decimal
-    slippage_per_unit: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """From the end of fine bar `bar` on: what was realised so far and what is held at which average."""
-
-    bar: int
-    realised_usd: float
-    signed_qty: float
-    average: float
 
 
 class PlanRun:
@@ -76,13 +55,13 @@ class PlanRun:
         self._tick = spec.grain.tick_size
         self._opened_ms = track.start_ms[first]
         self._plan = PlanState(spec=spec, status=PlanStatus.PLACING, opened_ms=self._opened_ms)
-        self._lots: dict[tuple[int, int], _Lot] = {}
-        self._legs: list[Leg] = []
-        self._funding = ZERO
-        self._realised = ZERO
+        self._held = Holdings(number, spec.direction)
         self._closed_ms = self._opened_ms
         self._fresh_exits: set[str] = set()
-        self.segments: list[Segment] = []
+
+    @property
+    def segments(self) -> list[Segment]:
+        return self._held.segments
 
     def run(self) -> PlanResult:
         track = self._track
@@ -122,7 +101,7 @@ class PlanRun:
             )
             self._closed_ms = now_ms
         if changed:
-            self._mark(k)
+            self._held.mark(k)
 
     def _open_phase(self, k: int) -> bool:
         """What was decided before this bar reaches the venue at its open."""
@@ -175,7 +154,7 @@ class PlanRun:
         resting = [o for o in self._plan.of(OrderRole.ENTRY) if o.status is OrderStatus.OPEN]
         crossed = [o for o in resting if self._is_through(o.price, adverse, -direction)]
         stop = self._plan.stop_price or self._spec.stop
-        if direction * (adverse - float(stop)) <= 0 and (self._lots or crossed):
+        if direction * (adverse - float(stop)) <= 0 and (self._held.lots or crossed):
             maker = self._settings.fees.maker
             self._update([self._enter(k, order, order.price or ZERO, maker, ZERO) for order in crossed])
             self._stop_out(k, stop)
@@ -195,8 +174,8 @@ class PlanRun:
         return sign * (reached - float(price + sign * self._tick)) >= 0
 
     def _enter(self, k: int, order: PlanOrder, price: Decimal, fee: Decimal, slipped: Decimal) -> PlanOrder:
-        self._lots[(order.rung, order.cycle)] = _Lot(order.quantity, price, self._track.start_ms[k], fee, slipped)
-        self._realised -= order.quantity * price * fee
+        lot = Lot(order.quantity, price, self._track.start_ms[k], fee, slipped)
+        self._held.enter((order.rung, order.cycle), lot)
         return order.changed(OrderStatus.FILLED, order.quantity, price)
 
     def _take_profit(self, k: int, order: PlanOrder) -> PlanOrder:
@@ -206,7 +185,16 @@ class PlanRun:
         takes = opened_beyond and order.ref in self._fresh_exits
         fee = self._settings.fees.taker if takes else self._settings.fees.maker
         key = (order.rung, order.cycle) if not self._spec.take_profits else (0, 0)
-        self._leg(k, key, order.quantity, order.price, fee, ZERO, "take_profit", rung=order.rung)
+        self._held.sell(
+            key,
+            order.quantity,
+            order.price,
+            exit_ms=self._track.start_ms[k],
+            fee=fee,
+            slipped=ZERO,
+            why=CloseReason.TAKE_PROFIT.value,
+            rung=order.rung,
+        )
         return order.changed(OrderStatus.FILLED, order.quantity, order.price)
 
     def _stop_out(self, k: int, stop: Decimal) -> None:
@@ -214,64 +202,32 @@ class PlanRun:
         worse = min(stop, opens) if self._direction > 0 else max(stop, opens)
         at = self._taken(worse, k, -self._direction)
         size = self._plan.position_qty
-        for key in list(self._lots):
-            self._leg(
-                k,
-                key,
-                self._lots[key].quantity,
-                at,
-                self._settings.fees.taker,
-                self._direction * (stop - at),
-                CloseReason.STOP.value,
-            )
+        self._sell_off(k, self._held.quantity, at, self._direction * (stop - at), CloseReason.STOP.value)
         self._plan = replace(self._plan, stop_filled_qty=self._plan.stop_filled_qty + size)
 
     def _close_lots(self, k: int, size: Decimal, at: Decimal, wanted: Decimal, order: PlanOrder | None) -> None:
-        left = size
         reason = (self._plan.close_reason or CloseReason.OPERATOR).value if order else END_OF_DATA
-        slipped = self._direction * (wanted - at)
-        for key in list(self._lots):
-            part = min(left, self._lots[key].quantity)
-            if part > 0:
-                self._leg(k, key, part, at, self._settings.fees.taker, slipped, reason)
-                left -= part
+        left = self._sell_off(k, size, at, self._direction * (wanted - at), reason)
         if order is not None:
             self._update([order.changed(OrderStatus.FILLED, size - left, at)])
 
-    def _leg(
-        self,
-        k: int,
-        key: tuple[int, int],
-        size: Decimal,
-        at: Decimal,
-        fee: Decimal,
-        slipped: Decimal,
-        exit_: str,
-        *,
-        rung: int | None = None,
-    ) -> None:
-        lot = self._lots[key]
-        gross = self._direction * (at - lot.price) * size
-        self._legs.append(
-            Leg(
-                plan=self._number,
-                rung=key[0] if rung is None else rung,
-                cycle=key[1],
-                entry_ms=lot.entry_ms,
-                entry_price=lot.price,
-                exit_ms=self._track.start_ms[k],
-                exit_price=at,
-                quantity=size,
-                exit=exit_,
-                gross_usd=gross,
-                fees_usd=size * (lot.price * lot.fee_ratio + at * fee),
-                slippage_usd=size * (lot.slippage_per_unit + slipped),
-            )
-        )
-        self._realised += gross - size * at * fee
-        lot.quantity -= size
-        if lot.quantity <= 0:
-            del self._lots[key]
+    def _sell_off(self, k: int, size: Decimal, at: Decimal, slipped: Decimal, why: str) -> Decimal:
+        """As a taker, lot by lot; answers what there was nothing left for."""
+        left = size
+        for key in list(self._held.lots):
+            part = min(left, self._held.lots[key].quantity)
+            if part > 0:
+                self._held.sell(
+                    key,
+                    part,
+                    at,
+                    exit_ms=self._track.start_ms[k],
+                    fee=self._settings.fees.taker,
+                    slipped=slipped,
+                    why=why,
+                )
+                left -= part
+        return left
 
     def _taken(self, price: Decimal, k: int, side: int) -> Decimal:
         """What a taker of `side` pays or gets: slipped, and on tick to our disadvantage."""
@@ -304,7 +260,7 @@ class PlanRun:
         if any(o.status is OrderStatus.INTENT for o in plan.orders) or has_future_entries(plan, config):
             return k + 1
         count = len(track.start_ms)
-        has_position = bool(self._lots)
+        has_position = bool(self._held.lots)
         last = min(track.first_ending_at(self._opened_ms + config.time_exit_ms), count)
         adverse = [direction * float(o.price - direction * self._tick) for o in self._open(OrderRole.ENTRY) if o.price]
         if has_position:
@@ -348,31 +304,21 @@ class PlanRun:
 
     def _pay_funding(self, k: int, until: int) -> None:
         """Funding moments in (k, until]: paid on what is held since bar k, at that bar's open."""
-        size = sum((lot.quantity for lot in self._lots.values()), ZERO)
-        if size <= 0:
+        if not self._held.lots:
             return
         at = self._track.funding_at
         for index in range(bisect_right(at, k), bisect_right(at, until)):
             bar = at[index]
             rate = decimal_from_float(self._track.funding_rate[index])
-            paid = self._direction * size * decimal_from_float(self._track.open[bar]) * rate
-            self._funding += paid
-            self._realised -= paid
-            self._mark(bar)
-
-    def _mark(self, bar: int) -> None:
-        size = sum((lot.quantity for lot in self._lots.values()), ZERO)
-        cost = sum((lot.quantity * lot.price for lot in self._lots.values()), ZERO)
-        average = float(cost / size) if size else 0.0
-        self.segments.append(Segment(bar, float(self._realised), float(self._direction * size), average))
+            self._held.pay_funding(decimal_from_float(self._track.open[bar]), rate)
+            self._held.mark(bar)
 
     def _leave_at_the_end(self, k: int) -> None:
         """The data ends while the plan lives: what is held is sold at the last close, as a taker."""
-        if self._lots:
+        if self._held.lots:
             close = decimal_from_float(self._track.close[k])
-            size = sum((lot.quantity for lot in self._lots.values()), ZERO)
-            self._close_lots(k, size, self._taken(close, k, -self._direction), close, None)
-            self._mark(k)
+            self._close_lots(k, self._held.quantity, self._taken(close, k, -self._direction), close, None)
+            self._held.mark(k)
         self._closed_ms = self._track.end_ms[k]
         self._plan = replace(self._plan, status=PlanStatus.CLOSED)
 
@@ -394,8 +340,8 @@ class PlanRun:
             used_proxy=self._decision.used_proxy,
             status=plan.status.value,
             reason=plan.close_reason.value if plan.close_reason else END_OF_DATA,
-            legs=tuple(self._legs),
-            funding_usd=self._funding,
+            legs=tuple(self._held.legs),
+            funding_usd=self._held.funding,
             r_usd=spec.r_usd,
             first_bar=self._first,
             last_bar=last,
