@@ -16,6 +16,6 @@ def serve() -> None:
     if not port:
         return
     try:
-        start_http_server(port, addr="127.0.0.1")
+        start_http_server(port, addr=settings.AVIGRID["METRICS_HOST"])
     except OSError as error:
         log.warning("metrics_port_taken", port=port, error=str(error))

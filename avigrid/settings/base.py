@@ -187,6 +187,8 @@ AVIGRID: dict[str, Any] = {
     "RESEARCH": env.flag("AVIGRID_RESEARCH", True),
     # 0 = no metrics endpoint of its own
     "METRICS_PORT": env.integer("AVIGRID_METRICS_PORT", 0, minimum=0),
+    # who may scrape it: this machine only; 0.0.0.0 inside a container network
+    "METRICS_HOST": env.text("AVIGRID_METRICS_HOST", "127.0.0.1"),
     "LOG_FOLDER": env.text("AVIGRID_LOG_FOLDER", ""),
     # where rows go before retention deletes them; "" = .var/archive
     "ARCHIVE_FOLDER": env.text("AVIGRID_ARCHIVE_FOLDER", ""),

@@ -6,7 +6,6 @@ from decimal import Decimal
 from prometheus_client import Gauge
 
 from accounts.selectors.trading_accounts import trading_accounts
-from avigrid.common import heartbeats
 from risk.core.states import State
 from risk.selectors.guards import states_of
 from trading.models import LIVE_STATUSES, OPEN_PLAN_STATUSES, EquitySnapshot, Order, Plan, ReconciliationFinding
@@ -15,7 +14,7 @@ from trading.selectors.performance import performance
 from trading.selectors.slippage import slippage_total
 from trading.services.notifications import outbox_backlog
 from trading.services.times import from_ms
-from trading.services.watching import reconciliation_age_s
+from trading.services.watching import process_lives, reconciliation_age_s
 
 PERFORMANCE_DAYS = 30
 SLIPPAGE_HOURS = 1
@@ -47,9 +46,8 @@ def measures_update(*, now: datetime) -> None:
     """`now` is this machine's clock. What is gone loses its series, so that nothing old alerts for ever."""
     for gauge in (STATE, HEARTBEAT_AGE, RECONCILIATION_AGE, OPEN_FINDINGS, LIVE_ORDERS, SLIPPAGE_P95, PROFIT_FACTOR):
         gauge.clear()
-    for life in heartbeats.lives():
-        name = ":".join(life.process.split(":")[:2])
-        HEARTBEAT_AGE.labels(process=name).set(life.age_s)
+    for life in process_lives():
+        HEARTBEAT_AGE.labels(process=life.what).set(life.age_s)
     count, oldest_s = outbox_backlog(now)
     OUTBOX.set(count)
     OUTBOX_AGE.set(oldest_s)

@@ -22,35 +22,37 @@ _GOOD = ("good", "findings")
 
 
 @dataclass(frozen=True, slots=True)
-class Silence:
+class Life:
     what: str
     age_s: float
     since: datetime
 
 
-def silent_processes() -> list[Silence]:
+def process_lives() -> list[Life]:
     """Of several processes of one kind, the liveliest speaks for all; each account has its own execution process."""
-    newest: dict[str, Silence] = {}
+    newest: dict[str, Life] = {}
     for row in Heartbeat.objects.annotate(age=Now() - F("beat_at")):
         kind = row.process.split(":")[0]
         name = row.process if kind in ("execution", "watchdog") else kind
-        life = Silence(name, row.age.total_seconds(), row.beat_at)
+        life = Life(name, row.age.total_seconds(), row.beat_at)
         if name not in newest or life.age_s < newest[name].age_s:
             newest[name] = life
-    return [newest[name] for name in sorted(newest) if PROCESS_SILENCE_S < newest[name].age_s < FORGOTTEN_S]
+    return [newest[name] for name in sorted(newest) if newest[name].age_s < FORGOTTEN_S]
 
 
 def silence_watch(*, now: datetime) -> int:
     """Returns how many alerts were raised."""
     raised = 0
-    for silence in silent_processes():
+    for life in process_lives():
+        if life.age_s <= PROCESS_SILENCE_S:
+            continue
         event = alert_raise(
             kind="heartbeat_stale",
-            severity="critical" if silence.what.split(":")[0] in _GRAVE else "warning",
-            dedupe_key=f"{silence.what}:{silence.since.isoformat()}",
-            sentence=f"{silence.what.replace('_', ' ')} has been silent for {silence.age_s:.0f} s.",
+            severity="critical" if life.what.split(":")[0] in _GRAVE else "warning",
+            dedupe_key=f"{life.what}:{life.since.isoformat()}",
+            sentence=f"{life.what.replace('_', ' ')} has been silent for {life.age_s:.0f} s.",
             now=now,
-            process=silence.what,
+            process=life.what,
         )
         raised += event is not None
     for account in trading_accounts():

@@ -240,6 +240,15 @@ def test_dependencies_that_answer_are_1_and_those_that_do_not_are_0() -> None:
     assert 'avigrid_dependency_answer_seconds{name="nothing"}' not in text
 
 
+def test_a_replica_tells_how_far_it_is_behind() -> None:
+    registry = CollectorRegistry()
+    registry.register(DependencyCollector({}, lag_s=lambda: 61.5))
+    assert "avigrid_database_replication_lag_seconds 61.5" in generate_latest(registry).decode()
+    without = CollectorRegistry()
+    without.register(DependencyCollector())
+    assert "replication_lag" not in generate_latest(without).decode()
+
+
 def test_redis_away_is_0_and_takes_no_longer_than_its_limit(settings: Any) -> None:
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
     registry = CollectorRegistry()
