@@ -78,7 +78,7 @@ def research_cancel(*, run_id: int, actor: "User | str", now: datetime) -> bool:
 def research_hand_out(run: ResearchRun, send: Callable[..., object] | None = None) -> None:
     """A message to the research queue. Where Redis is away `research_tend` does it again later."""
     try:
-        (send or current_app.send_task)(f"trading.research_{run.kind}", args=[run.pk], retry=False)
+        (send or current_app.send_task)(f"trading.research_{run.kind}", args=[run.pk], retry=False, ignore_result=True)
     except Exception as error:  # whatever the broker's client raises
         log.warning("research_not_handed_out", run=run.pk, error=type(error).__name__)
 
