@@ -131,6 +131,19 @@ def test_focus_and_open_details_survive_repaints(enter: Callable[..., Visit]) ->
     assert page.evaluate("() => document.activeElement.textContent") == name
 
 
+def test_a_repaint_never_swallows_a_click(enter: Callable[..., Visit]) -> None:
+    """The panel is painted every second; here a click takes three."""
+    page = enter("viewer", "system/").page
+    wait_live(page)
+    link = page.locator("#fragment-health a").first
+    symbol = link.inner_text()
+    link.hover()
+    page.mouse.down()
+    page.wait_for_timeout(3_000)
+    page.mouse.up()
+    page.wait_for_url(re.compile(rf"/symbols/{symbol}/$"))
+
+
 def test_the_keyboard_walks_the_cards(enter: Callable[..., Visit]) -> None:
     page = enter("viewer", "symbols/").page
     wait_live(page)

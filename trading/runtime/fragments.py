@@ -85,7 +85,9 @@ registry.add(
         "price",
     },
 )
-registry.add("signals", "trading/partials/_signals.html", _signals, dirtied_by={"signal", "decision", "trading_state"})
+registry.add(
+    "signals", "trading/partials/_signals.html", _signals, dirtied_by={"signal", "decision", "trading_state", "price"}
+)
 registry.add("plans", "trading/partials/_plans.html", _plans, dirtied_by={"plan", "order", "fill", "position", "price"})
 registry.add("fills", "trading/partials/_fills.html", _fills, dirtied_by={"fill"})
 registry.add("symbols", "trading/partials/_symbols.html", _symbols, dirtied_by={"decision", "signal", "plan", "price"})

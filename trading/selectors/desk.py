@@ -113,7 +113,9 @@ class SignalCard:
 
     @property
     def is_placeable(self) -> bool:
-        return self.status == SignalStatus.NEW
+        """A queued one is once its wait is over."""
+        is_free = self.frees_at is not None and self.frees_at <= timezone.now()
+        return self.status == SignalStatus.NEW or (self.status == SignalStatus.QUEUED and is_free)
 
     @property
     def average_entry(self) -> Decimal:

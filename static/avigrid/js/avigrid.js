@@ -49,7 +49,8 @@
 
   // --- dialogs: an answer that carries a dialog opens it ------------------------------------------------------------
   document.addEventListener("htmx:afterSwap", (event) => {
-    const dialog = $("dialog[data-open]", event.detail.target) ?? (event.detail.target.matches?.("dialog[data-open]") ? event.detail.target : null);
+    const target = event.detail.target;
+    const dialog = target && ($("dialog[data-open]", target) ?? (target.matches?.("dialog[data-open]") ? target : null));
     if (dialog && !dialog.open) dialog.showModal();
     tick();
   });

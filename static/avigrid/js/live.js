@@ -47,17 +47,39 @@
   };
   const at = ([id, index], selector) => $$(selector, document.getElementById(id) ?? undefined)[index];
   let kept = null;
-  document.addEventListener("htmx:wsBeforeMessage", () => {
+  // a repaint between pressing and letting go would swallow the click: what arrives meanwhile waits
+  let pressed = false;
+  const waiting = [];
+  const release = () => {
+    pressed = false;
+    if (waiting.length) setTimeout(() => { keep(); for (const html of waiting.splice(0)) window.htmx.swap(document.body, html, { swapStyle: "none" }); restore(); }, 30);
+  };
+  document.addEventListener("pointerdown", () => { pressed = true; }, true);
+  for (const name of ["pointerup", "pointercancel", "dragend"]) document.addEventListener(name, release, true);
+  window.addEventListener("blur", release);
+  document.addEventListener("htmx:wsBeforeMessage", (event) => {
+    if (pressed) {
+      lastHeard = Date.now();
+      waiting.push(event.detail.message);
+      event.preventDefault();
+      return;
+    }
+    keep();
+  });
+  const keep = () => {
     const focused = document.activeElement;
     const inFragment = focused?.closest("[id^='fragment-']");
     kept = {
       focus: inFragment ? (focused.id ? focused.id : place(focused, ACTIVE)) : null,
       open: $$("[id^='fragment-'] details[open]").map((node) => place(node, "details")).filter(Boolean),
     };
-  });
+  };
   document.addEventListener("htmx:wsAfterMessage", () => {
     lastHeard = Date.now();
     setLine(true);
+    restore();
+  });
+  const restore = () => {
     for (const spot of kept?.open ?? []) { const node = document.getElementById(spot[0]) && at(spot, "details"); if (node) node.open = true; }
     const spot = kept?.focus;
     if (spot && !document.activeElement?.closest("[id^='fragment-']")) {
@@ -66,7 +88,7 @@
     }
     kept = null;
     settle();
-  });
+  };
 
   // --- toasts: answers and alerts, gone after a while or at a click ---------------------------------------------------
   const seen = new Set(JSON.parse(sessionStorage.getItem("alerts-seen") ?? "[]"));
