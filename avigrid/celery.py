@@ -39,6 +39,7 @@ _SCHEDULES: dict[str, schedule | crontab] = {
     # research runs whose worker died
     "trading.tend_research": every(60),
     # once a day, when Asia sleeps and Europe has not begun
+    "accounts.forget": crontab(hour="2", minute="50"),
     "marketdata.retention": crontab(hour="3", minute="10"),
     "trading.retention": crontab(hour="3", minute="30"),
 }
