@@ -2,12 +2,13 @@
 
 from django.urls import path
 
-from trading.views import audit, break_it, desk, performance, plans, reconciliation, risk, symbols, system
+from trading.views import alert_hook, audit, break_it, desk, performance, plans, reconciliation, risk, symbols, system
 
 app_name = "trading"
 urlpatterns = [
     path("", desk.desk_page, name="desk"),
     path("halt", desk.halt_view, name="halt"),
+    path("hooks/alertmanager", alert_hook.alertmanager_hook, name="alertmanager_hook"),
     path("signals/<int:signal_id>/confirm", desk.signal_confirm, name="signal_confirm"),
     path("signals/<int:signal_id>/place", desk.signal_place_view, name="signal_place"),
     path("symbols/", symbols.symbols_page, name="symbols"),

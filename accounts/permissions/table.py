@@ -52,6 +52,7 @@ ACTIONS: dict[str, Action] = {
     action.name: action
     for action in (
         _public("site.public", "health, static files, language, the API's description"),
+        _public("alert.webhook", "Prometheus' alerts, by a token of their own"),
         _public("login", "log in, follow a one-time link, ask for a reset"),
         _self("own.session", "log out, own sessions, own device, own password"),
         _role("desk.read", _V, "see signals, plans, positions, orders, fills, performance"),

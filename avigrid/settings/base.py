@@ -198,6 +198,9 @@ AVIGRID: dict[str, Any] = {
     # who may scrape it: this machine only; 0.0.0.0 inside a container network
     "METRICS_HOST": env.text("AVIGRID_METRICS_HOST", "127.0.0.1"),
     "LOG_FOLDER": env.text("AVIGRID_LOG_FOLDER", ""),
+    # Alertmanager's way in (/hooks/alertmanager), closed without a token, and the alerts that halt every account
+    "ALERT_WEBHOOK_TOKEN": env.text("AVIGRID_ALERT_WEBHOOK_TOKEN", ""),
+    "ALERT_HALTS": env.words("AVIGRID_ALERT_HALTS", ""),
     # where rows go before retention deletes them; "" = .var/archive
     "ARCHIVE_FOLDER": env.text("AVIGRID_ARCHIVE_FOLDER", ""),
 }
