@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.cache import cache
 
 from avigrid.common import heartbeats
-from trading.models import OrderEvent, OutboxEvent, ReconciliationFinding, ReconciliationRun
+from trading.models import Fill, OrderEvent, OutboxEvent, ReconciliationFinding, ReconciliationRun
 from trading.selectors.exchange_time import process_name
 
 KEY = "demo-faults"
@@ -18,6 +18,8 @@ KEEP_S = 3_600
 NOTES = 6
 WATCHED_S = 90.0
 _TOLD_RUNS = ("start", "reconnect", "manual")
+_WAITING = ("lost_ack", "duplicate_fill")
+"""They strike with the next order, whatever is broken in between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class FaultStory:
 
 
 def fault_stories(account_id: int) -> list[FaultStory]:
-    """Newest first; a story ends where the next fault began, at most WATCHED_S after its own."""
+    """Newest first; a story ends where the next fault began, at most WATCHED_S after its own; see _WAITING."""
     try:
         notes: list[FaultNote] = cache.get(KEY) or []
     except Exception:
@@ -57,8 +59,10 @@ def fault_stories(account_id: int) -> list[FaultStory]:
     stories, end = [], None
     for note in notes:
         last = note.at + timedelta(seconds=WATCHED_S)
+        if end is not None and note.name not in _WAITING:
+            last = min(last, end)
         strikes = max(struck.get(note.kind, 0) - note.struck, 0) if note.kind else None
-        stories.append(FaultStory(note, _consequences(account_id, note, min(last, end) if end else last), strikes))
+        stories.append(FaultStory(note, _consequences(account_id, note, last), strikes))
         end = note.at
     return stories
 
@@ -105,9 +109,23 @@ def _consequences(account_id: int, note: FaultNote, until: datetime) -> list[Con
         kind__in=("plan_opened", "plan_closed", "reconciliation")
     )[:20]:
         found.append(Consequence(after(alert.created_at), "detect", str(alert.payload.get("sentence", alert.kind))))
+    if note.name == "duplicate_fill":
+        found += _booked_once(account_id, note, until)
     if note.name == "kill_execution":
         found += _new_life(account_id, note, until)
     return sorted(found, key=lambda row: row.after_s)
+
+
+def _booked_once(account_id: int, note: FaultNote, until: datetime) -> list[Consequence]:
+    fills = Fill.objects.filter(account_id=account_id, booked_at__gte=note.at, booked_at__lt=until).order_by("pk")[:10]
+    return [
+        Consequence(
+            (fill.booked_at - note.at).total_seconds(),
+            "proof",
+            f"{fill.symbol} {fill.side} {fill.quantity.normalize():f}: execution {fill.exec_id[:8]} is booked once",
+        )
+        for fill in fills
+    ]
 
 
 def _new_life(account_id: int, note: FaultNote, until: datetime) -> list[Consequence]:

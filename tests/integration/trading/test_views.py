@@ -12,6 +12,7 @@ from django.core.cache import cache
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext, override_settings
+from django.utils import timezone
 
 from marketdata.selectors.book_tops import BookTop
 from marketdata.services.book_tops import book_tops_publish
@@ -20,7 +21,8 @@ from risk.selectors.guards import effective_state
 from risk.services.states import halt
 from tests.support.api_world import ApiWorld
 from tests.support.users import code_for, login, make_user
-from trading.models import Decision, EquitySnapshot, LedgerEntry, Plan
+from trading.models import Decision, EquitySnapshot, LedgerEntry, Plan, ReconciliationFinding, ReconciliationRun
+from trading.selectors.demo_faults import KEY, FaultNote
 from trading.services.placing import signal_place
 from trading.services.times import from_ms
 
@@ -357,6 +359,27 @@ def test_a_fault_that_cannot_be_switched_on_says_so(world: ApiWorld) -> None:
         assert answer.status_code == 409
         assert "did not take it" in answer.content.decode()
         assert trader.post("/break-it/no-such", headers={"HX-Request": "true"}).status_code == 409
+        # the heartbeat of this desk names the test's own process, which must not be shot
+        assert trader.post("/break-it/kill_execution", headers={"HX-Request": "true"}).status_code == 409
+
+
+def test_what_came_of_a_fault_with_seconds(world: ApiWorld) -> None:
+    trader = login(Client(), make_user("trader"))
+    began = timezone.now() - timedelta(seconds=30)
+    cache.set(KEY, [FaultNote("drop_stream", began)], 60)
+    ReconciliationRun.objects.update(started_at=began - timedelta(minutes=1))
+    finding = world.finding()
+    ReconciliationFinding.objects.filter(pk=finding.pk).update(
+        detected_at=began + timedelta(seconds=1.2),
+        repaired_at=began + timedelta(seconds=2.5),
+        action="fetched",
+        proof="venue and books agree",
+        is_open=False,
+    )
+    with override_settings(AVIGRID={**_avigrid(), "DEMO": True}):
+        page = get(trader, "/break-it/")
+    story = re.findall(r">\+([\d.]+) s<.*?<span>([^<]+)</span></li>", page, re.DOTALL)
+    assert story == [("1.2", "The position differs."), ("2.5", "fetched"), ("2.5", "venue and books agree")]
 
 
 def _avigrid() -> dict[str, Any]:
