@@ -1,6 +1,6 @@
 """Trading in Django's admin: for reading. What may be done to a plan is done on its page, through the services.
 
-Only notification channels are written here, through their service.
+Only strategy versions and notification channels are written here, through their services.
 """
 
 from typing import Any
@@ -16,6 +16,7 @@ from django.views.decorators.debug import sensitive_variables
 from unfold.admin import ModelAdmin, TabularInline
 
 from avigrid.kernel.errors import AviGridError
+from trading.forms.strategy import StrategyVersionForm
 from trading.models import (
     Decision,
     Delivery,
@@ -40,6 +41,7 @@ from trading.services.notification_channels import (
     notification_channel_create,
     notification_test,
 )
+from trading.services.strategy_versions import strategy_version_activate, strategy_version_create
 
 
 class ReadOnlyAdmin(ModelAdmin):
@@ -69,7 +71,47 @@ class OrderEventInline(TabularInline):
 
 @admin.register(StrategyVersion)
 class StrategyVersionAdmin(ReadOnlyAdmin):
+    """A version is never edited: adding one starts from the active one, and any version can be made active again."""
+
     list_display = ("name", "version", "stage", "is_active", "config_hash", "created_at", "created_by")
+    actions = ("make_active",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+    def get_form(
+        self, request: HttpRequest, obj: StrategyVersion | None = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        return super().get_form(request, obj, change, **kwargs) if change else StrategyVersionForm
+
+    def get_fields(self, request: HttpRequest, obj: StrategyVersion | None = None) -> Any:
+        if obj is not None:
+            return super().get_fields(request, obj)
+        return [*StrategyVersionForm().fields]
+
+    def save_model(self, request: HttpRequest, obj: StrategyVersion, form: Any, change: bool) -> None:
+        """The service makes the row; `obj` becomes it, so that the admin's own log names the right one."""
+        made = strategy_version_create(
+            config=form.config,
+            stage=form.cleaned_data["stage"],
+            note=form.cleaned_data["note"],
+            activate=form.cleaned_data["activate"],
+            actor=request.user,  # type: ignore[arg-type]
+            now=timezone.now(),
+        )
+        obj.__dict__.update(made.__dict__)
+
+    @admin.action(description="Decide with this version")
+    def make_active(self, request: HttpRequest, queryset: Any) -> None:
+        if queryset.count() != 1:
+            self.message_user(request, "Choose exactly one version.", level="ERROR")
+            return
+        version = strategy_version_activate(
+            version_id=queryset.get().pk,
+            actor=request.user,  # type: ignore[arg-type]
+            now=timezone.now(),
+        )
+        self.message_user(request, f"{version} decides from the next bar on.")
 
 
 @admin.register(Decision)
