@@ -1,7 +1,8 @@
 """What AviGrid needs of a venue. Backtest, paper and live replace these and the clock, nothing else.
 
 The gateway is synchronous (pybit is); async runtimes call it in a worker thread. Every method raises the classes of
-`avigrid.kernel.errors`: Retryable, OutcomeUnknown, Rejected (NotModified, OrderNotFound, DuplicateOrder), OperatorNeeded.
+`avigrid.kernel.errors`: Retryable, OutcomeUnknown, Rejected (NotModified, OrderNotFound, DuplicateOrder) and
+OperatorNeeded.
 """
 
 from collections.abc import AsyncIterator, Sequence
