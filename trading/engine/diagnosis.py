@@ -157,7 +157,7 @@ def redis_version(version: str, policy: str) -> Check:
 
 
 def cipher(purpose: str, *, works: bool, kind: str, sentence: str, environments: Sequence[str]) -> Check:
-    name = f"cipher:{purpose}"
+    name, sentence = f"cipher:{purpose}", f"Secrets of kind {purpose}: {sentence}"
     if not works:
         return Check(name, Level.FAIL, sentence, "Unseal Vault, renew its token, or set AVIGRID_LOCAL_CIPHER_KEY.")
     if kind == "local" and "mainnet" in environments:
