@@ -6,6 +6,7 @@ wall, so that "within 5 s of the close" means the same at any speed.
 """
 
 import asyncio
+import itertools
 import signal
 import time
 from dataclasses import dataclass, field, replace
@@ -43,6 +44,7 @@ from trading.services.decisions import Decided, bar_decide, signals_expire
 
 PUBLISH_EVERY_S = 0.5
 SCREEN_EVERY_S = 1.0
+HEARTBEAT_EVERY_S = 2.0
 CLOCK_EVERY_S = 5.0
 INSTRUMENTS_EVERY_S = 3600.0
 
@@ -173,27 +175,34 @@ class MarketLoop:
         """Heartbeat, prices, expiry, clock: each on its own pace, none may stop the others."""
         assert self._client is not None
         process = f"market_data:{leases.holder_name()}"
-        await asyncio.to_thread(heartbeats.beat, process, {"symbols": []}, started=True)
+        threads = DatabaseThreads(1)
+        lives = itertools.count()
         jobs = {
             "prices": (PUBLISH_EVERY_S, self._publish),
             "screen": (SCREEN_EVERY_S, lambda: push.send_now("price", {})),
             "expiry": (SCREEN_EVERY_S, self._expire),
-            "heartbeat": (2.0, lambda: heartbeats.beat(process, {"symbols": sorted(service.symbols)})),
+            "heartbeat": (
+                HEARTBEAT_EVERY_S,
+                lambda: heartbeats.beat(process, {"symbols": sorted(service.symbols)}, started=next(lives) == 0),
+            ),
             "clock": (CLOCK_EVERY_S, lambda: try_measure(self._client.clock) if self._client else None),
             "instruments": (INSTRUMENTS_EVERY_S, self._refresh_instruments),
         }
-        due = {name: time.monotonic() + every_s for name, (every_s, _) in jobs.items()}
-        while True:
-            await asyncio.sleep(0.1)
-            now_s = time.monotonic()
-            for name, (every_s, job) in jobs.items():
-                if now_s < due[name]:
-                    continue
-                due[name] = now_s + every_s
-                try:
-                    await asyncio.to_thread(job)
-                except Exception as error:
-                    log.warning("side_job_failed", job=name, error=repr(error))
+        due = dict.fromkeys(jobs, 0.0)
+        try:
+            while True:
+                await asyncio.sleep(0.1)
+                now_s = time.monotonic()
+                for name, (every_s, job) in jobs.items():
+                    if now_s < due[name]:
+                        continue
+                    due[name] = now_s + every_s
+                    try:
+                        await threads.run(job)  # renews its connection after the database was away
+                    except Exception as error:
+                        log.warning("side_job_failed", job=name, error=repr(error))
+        finally:
+            await threads.close()
 
     def _publish(self) -> None:
         tickers, self.tickers = self.tickers, {}

@@ -35,7 +35,7 @@ from trading.runtime.hearing import Effects, Hearing
 from trading.runtime.position_repair import position_repair
 from trading.runtime.wallet import wallet_check
 from trading.selectors.books import booked_positions, done_orders, live_orders
-from trading.services.equity import equity_store
+from trading.services.equity import TOLERATED_USD, balance_gap, equity_store
 from trading.services.findings import finding_close, finding_note
 from trading.services.intents import installation
 from trading.services.order_events import order_event_apply
@@ -274,9 +274,10 @@ class Reconciler:
         gateway = self.context.gateway
         wallet = patiently(gateway.wallet)
         everything = run.scope in ("full", "manual", "start")
+        unexplained = abs(balance_gap(self.context.account_id, wallet)) > TOLERATED_USD
         end_ms = self.context.exchange_ms() + 60_000
         start_ms = end_ms - 24 * 3_600_000
-        rows = patiently(lambda: gateway.ledger(start_ms=start_ms, end_ms=end_ms)) if everything else []
+        rows = patiently(lambda: gateway.ledger(start_ms=start_ms, end_ms=end_ms)) if everything or unexplained else []
         self.drain()
         with self.context.books():
             transfer_usd, found = wallet_check(account_id=self.context.account_id, rows=rows, end_ms=end_ms)

@@ -8,10 +8,10 @@ import structlog
 from django.db import InterfaceError, OperationalError, connection
 
 from avigrid.common import heartbeats
-from risk.core.states import State, StateSource
-from risk.selectors.guards import effective_state
-from trading.runtime.kill import halt_now
+from risk.core.states import StateSource
+from trading.runtime.kill import Outcome, flatten_now, halt_now
 from trading.selectors.exchange_time import process_name
+from trading.selectors.kill_switch import flatten_pending
 
 log = structlog.get_logger(__name__)
 
@@ -25,7 +25,8 @@ class Watchdog:
 
     account_id: int
     silence_s: float = SILENCE_S
-    halt: Callable[..., object] = halt_now
+    halt: Callable[..., Outcome] = halt_now
+    flatten: Callable[..., Outcome] = flatten_now
     _told: set[str] = field(default_factory=set)
     _seen: set[str] = field(default_factory=set)
 
@@ -41,17 +42,22 @@ class Watchdog:
         silent = sorted(name for name, age_s in ages.items() if age_s > self.silence_s and name in self._seen)
         self._told &= set(silent)
         new = [name for name in silent if name not in self._told]
-        if new and effective_state(self.account_id) is not State.HALTED:
+        if new:
             what = ", ".join(f"{name} ({ages[name]:.0f} s)" for name in new)
             log.error("process_silent", silent=new)
-            self.halt(
+            # also where HALTED stands already: a halt pressed while execution is silent has cancelled nothing yet
+            done = self.halt(
                 account_id=self.account_id,
                 symbol=None,
                 reason=f"No sign of life from {what}.",
                 actor="watchdog",
                 source=StateSource.WATCHDOG,
-            )
-        self._told |= set(new)
+            ).done
+            if done:
+                self._told |= set(new)
+        if any(process_name(self.account_id).startswith(name) for name in silent):
+            for symbol in flatten_pending(self.account_id):
+                self.flatten(account_id=self.account_id, symbol=symbol, reason="execution is silent", actor="watchdog")
         return new
 
     def run(self, *, until: Callable[[], bool] = lambda: False) -> None:

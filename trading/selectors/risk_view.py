@@ -153,6 +153,10 @@ def _open_plan(plan: Plan, entries: list[Order], position: Position | None, mark
     )
     quantity = filled + sum((line.quantity for line in lines), ZERO)
     notional = filled * mark + sum((line.quantity * (line.price or mark) for line in lines), ZERO)
+    if _may_buy_again(plan, spec):
+        # a sold rung is re-armed without a new verdict: until then it counts as if it were
+        risk = max(risk, spec.planned_loss_usd)
+        quantity, notional = max(quantity, spec.quantity), max(notional, spec.notional_usd)
     return OpenPlan(
         plan_id=plan.pk,
         symbol=plan.symbol,
@@ -163,6 +167,11 @@ def _open_plan(plan: Plan, entries: list[Order], position: Position | None, mark
         quantity=quantity,
         margin_usd=notional / limits_of(plan.account_id).max_leverage,
     )
+
+
+def _may_buy_again(plan: Plan, spec: PlanSpec) -> bool:
+    is_running = plan.status in ("placing", "active") and not plan.entries_cancelled
+    return is_running and spec.is_grid and plan.break_even_at is None
 
 
 def realised_since_midnight(account_id: int, now_ms: int) -> Decimal:
