@@ -7,6 +7,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 
 from accounts.consumers import AccessBound
 from accounts.permissions import socket_role
+from trading.runtime import fragments as _registered  # noqa: F401 - fills the registry, whoever knocks first
 from trading.runtime import screen
 
 

@@ -8,7 +8,6 @@ from decimal import Decimal
 
 from django.db.models import Sum
 from django.utils import timezone
-from django.utils.translation import gettext_lazy
 
 from accounts.selectors.trading_accounts import primary_account
 from avigrid.common import heartbeats
@@ -35,11 +34,9 @@ from trading.models import (
     SignalStatus,
     StrategyVersion,
 )
+from trading.selectors.alive import is_alive, process_label
 from trading.selectors.exchange_time import ExchangeTime, exchange_time
 
-STALE_PROCESS_S = 10.0
-STALE_WORKER_S = 40.0
-"""Its sign of life is a job of every 10 s that may stand in a queue."""
 SHOWN_CLOSED_PLANS = 5
 ALERT_SHOWN_S = 20.0
 
@@ -188,26 +185,6 @@ def top_bar() -> TopBar:
         stage=stage,
         strategy=strategy,
     )
-
-
-_LABELS = {
-    "market_data": gettext_lazy("market data"),
-    "execution": gettext_lazy("execution"),
-    "watchdog": gettext_lazy("watchdog"),
-    "worker": gettext_lazy("worker"),
-    "beat": gettext_lazy("scheduler"),
-}
-
-
-def process_label(process: str) -> str:
-    """Heartbeats are named `kind:which`; people say the kind, and which only where it is no machine name."""
-    kind, _, which = process.partition(":")
-    name = str(_LABELS.get(kind, kind.replace("_", " ")))
-    return f"{name} {which}" if which.isdecimal() and which != "1" else name
-
-
-def is_alive(life: heartbeats.ProcessLife) -> bool:
-    return life.age_s <= (STALE_WORKER_S if life.process.startswith("worker") else STALE_PROCESS_S)
 
 
 def realised_today(account_id: int) -> Decimal:

@@ -17,7 +17,7 @@ from avigrid.common.heartbeats import ProcessLife
 from marketdata.selectors import bars, coverage, instruments
 from marketdata.selectors.prices import quotes
 from trading.models import Order, OutboxEvent
-from trading.selectors.desk import is_alive, process_label
+from trading.selectors.alive import is_alive, process_label
 from trading.selectors.exchange_time import ExchangeTime, exchange_time
 
 _QUEUES = ("default", "research")

@@ -1,7 +1,10 @@
 """Live pieces of pages: each renders alone for every reader, families touch only their own page, quiet is noticed."""
 
 import asyncio
+import os
 import re
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -98,3 +101,14 @@ def test_after_quiet_what_ages_is_painted_again(monkeypatch: pytest.MonkeyPatch)
 
     asyncio.run(scene())
     assert painted[0] == ["topbar"]
+
+
+def test_a_process_that_only_ever_saw_sockets_knows_every_fragment() -> None:
+    """After a restart of the web process the open pages knock first, before any page was asked for."""
+    script = (
+        "import django; django.setup(); import trading.consumers; from trading.runtime.screen import registry; "
+        "print(sorted(registry.known(['topbar', 'signals', 'plan:1'])))"
+    )
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "avigrid.settings.test"}
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, timeout=60)
+    assert answer.stdout.strip() == "['plan:1', 'signals', 'topbar']", answer.stderr[-500:]
