@@ -1,10 +1,13 @@
 """Restarts, double closes and doubled processes."""
 
 import io
+import socket
+import subprocess
 
 import pytest
 from django.core.management import call_command
 
+from avigrid.common import leases
 from tests.support.trading_desk import TradingDesk
 from trading.models import (
     EquitySnapshot,
@@ -167,3 +170,28 @@ def test_reconcile_command_prints_findings_and_exits_by_severity(desk: TradingDe
     assert "position_foreign" in out.getvalue()
     assert ReconciliationRun.objects.filter(scope="manual").count() == 2
     assert EquitySnapshot.objects.exists()
+
+
+def test_a_reconciliation_that_did_not_run_opens_nothing(desk: TradingDesk) -> None:
+    held = leases.acquire(f"reconciliation:{desk.account.pk}", ttl_s=600.0, holder="elsewhere:1")
+    assert held is not None
+    execution = Execution(desk.account.pk, holder="execution-a")
+    desk.execution = execution
+    assert execution.open()
+    desk.until(lambda: execution.stream == "up", what="stream")
+    desk.settle()
+    assert not execution.is_ready
+    assert not execution.sender.entries_ready
+    assert not ReconciliationRun.objects.exists()
+    leases.release(held)
+    desk.until(lambda: execution.is_ready, what="ready once it could look itself")
+    assert ReconciliationRun.objects.get(scope="start").status == "good"
+
+
+def test_the_reconciliation_lease_of_the_dead_is_taken_at_once(desk: TradingDesk) -> None:
+    gone = subprocess.Popen(["true"])  # noqa: S607 - a process id that has ended
+    gone.wait()
+    name = f"reconciliation:{desk.account.pk}"
+    assert leases.acquire(name, ttl_s=600.0, holder=f"{socket.gethostname()}:{gone.pid}")
+    desk.start()
+    assert ReconciliationRun.objects.get(scope="start").status == "good"

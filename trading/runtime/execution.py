@@ -99,7 +99,8 @@ class Execution:
     def open(self) -> bool:
         """Lease, venue, listeners. False where another process trades this account."""
         account = account_of(self.account_id)
-        bury_dead_holder(process_name(self.account_id), command="stream_account")
+        bury_dead_holder(process_name(self.account_id), commands=("stream_account",))
+        bury_dead_holder(f"reconciliation:{self.account_id}", commands=("stream_account", "reconcile"))
         lease = leases.acquire(process_name(self.account_id), ttl_s=LEASE_TTL_S, holder=self._holder)
         if lease is None:
             log.error("lease_held", account=self.account_id, holder=leases.holder_of(process_name(self.account_id)))
@@ -242,8 +243,8 @@ class Execution:
         self.surroundings.set_position_mode()
         self.doubts.run(set())
         result = self._reconcile("start")
-        if result == "incomplete":
-            return
+        if result not in ("good", "findings"):
+            return  # "incomplete", or "busy": somebody else's look tells this process nothing
         self.protection.run(audit_all=True)
         for timer in (self._timers.orders, self._timers.positions, self._timers.wallet, self._timers.audit):
             timer.last_s = now_s
