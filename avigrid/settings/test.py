@@ -6,6 +6,11 @@ from avigrid.common import embedded
 
 if not (os.environ.get("DATABASE_URL") and os.environ.get("REDIS_URL")):
     embedded.ensure(name="test", database="avigrid")
+# a test that empties its cache must not empty its neighbour's: every test worker has a Redis database of its own
+_worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+if _worker.startswith("gw"):
+    os.environ["REDIS_URL"] = f"{os.environ['REDIS_URL'].rsplit('/', 1)[0]}/{1 + int(_worker[2:]) % 15}"
+    os.environ["AVIGRID_REDIS_PREFIX"] = f"avigrid-test-{_worker}"
 os.environ.setdefault("AVIGRID_SECRET_KEY", "only-for-tests-and-never-anywhere-else-0123456789")
 os.environ.setdefault("AVIGRID_LOCAL_CIPHER_KEY", "only-for-tests-0123456789-abcdefghijklmnop")
 os.environ.setdefault("AVIGRID_DEMO", "true")

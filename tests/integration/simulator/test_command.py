@@ -1,5 +1,6 @@
 """The command line: one line when ready, clean ends, and one clear sentence with exit code 2 where it cannot start."""
 
+import json
 import re
 import signal
 import subprocess
@@ -88,8 +89,9 @@ def test_a_fast_clock_runs_fast() -> None:
     try:
 
         def now_ms() -> int:
-            with urllib.request.urlopen(f"{url}/v5/market/time", timeout=5) as answer:
-                return int(re.search(rb'"time":(\d+)', answer.read()).group(1))  # type: ignore[union-attr]
+            # not /v5/market/time: a tight loop over Bybit's own paths meets the limit of an address
+            with urllib.request.urlopen(f"{url}/sim/clock", timeout=5) as answer:
+                return int(json.load(answer)["now_ms"])
 
         began_ms, began_s = now_ms(), time.monotonic()
         while now_ms() - began_ms < 60_000:
