@@ -8,11 +8,14 @@ from decimal import Decimal
 import pytest
 from django.core.cache import cache
 from django.db import connection
+from django.utils import timezone
 
 from avigrid.common import heartbeats
+from avigrid.exchange.ports import StreamState
 from tests.support.trading_desk import TradingDesk, trading_desk
 from trading.models import Order, OutboxEvent, Plan, ReconciliationFinding, ReconciliationRun
 from trading.runtime.execution import Execution
+from trading.runtime.inbox import Heard
 from trading.selectors.exchange_time import process_name
 from trading.services.plan_commands import plan_close
 
@@ -166,3 +169,20 @@ def test_without_a_key_the_process_ends_with_a_readable_reason(desk: TradingDesk
     ApiKey.objects.update(active=False)
     with pytest.raises(OperatorNeeded, match="no active key"):
         Execution(desk.account.pk).run()
+
+
+def test_nothing_opens_while_the_private_stream_is_down(desk: TradingDesk) -> None:
+    execution = desk.start()
+    execution.inbox.put(Heard(StreamState("down", "private", "cut", 0), timezone.now()))
+    desk.until(lambda: execution.stream == "down", what="stream down")
+    plan = desk.placed(symbol="SOLUSDT")
+    desk.settle()
+    assert set(plan.orders.values_list("status", flat=True)) == {"intent"}
+    assert not execution.sender.entries_ready
+    assert not execution.hearing.entries_allowed
+    assert desk.client.gateway.positions() == []
+    execution.inbox.put(Heard(StreamState("gap", "private", "a message was unreadable", 0), timezone.now()))
+    desk.settle(3)
+    assert not execution.sender.entries_ready
+    execution.inbox.put(Heard(StreamState("up", "private", "", 0), timezone.now()))
+    desk.until(lambda: Plan.objects.get(pk=plan.pk).status == "active", what="entered once it is up")

@@ -76,6 +76,7 @@ class Execution:
         self._is_database_up = True
         self.is_ready = False
         self.stream = "connecting"
+        self._is_stream_up = False
         self.last_reconciliation = ""
 
     # -- life ---------------------------------------------------------------------------------------------------
@@ -183,7 +184,7 @@ class Execution:
             self._start_up(now_s)
         if effects.plans or effects.positions or self._timers.step.due(now_s):
             self._step_plans(effects)
-        self.sender.entries_ready = self.is_ready and self.surroundings.are_good
+        self.sender.entries_ready = self._may_enter
         self.sender.run()
         urgent = set(self.sender.doubted) | effects.owed
         self.sender.doubted.clear()
@@ -194,6 +195,11 @@ class Execution:
         self._sweeps(now_s)
         if self._timers.heartbeat.due(now_s):
             self._beat()
+
+    @property
+    def _may_enter(self) -> bool:
+        """A fill that cannot be heard cannot be protected in time: no entry without the private stream."""
+        return self.is_ready and self._is_stream_up and self.surroundings.are_good
 
     def _digest(self) -> Effects:
         """Pending items in order; they leave the list only once they are committed."""
@@ -231,6 +237,8 @@ class Execution:
 
     def _stream_state(self, state: StreamState) -> None:
         self.stream = state.kind
+        if state.kind in ("up", "down"):
+            self._is_stream_up = state.kind == "up"
         log.info("private_stream", state=state.kind, reason=state.reason)
         if state.kind in ("up", "gap") and self.is_ready:
             self._reconcile("reconnect")
@@ -263,9 +271,7 @@ class Execution:
         )
         if plans:
             state = effective_state(self.account_id)
-            self.hearing.entries_allowed = (
-                self.is_ready and self.surroundings.are_good and state is State.ACTIVE and not self.halting.running
-            )
+            self.hearing.entries_allowed = self._may_enter and state is State.ACTIVE and not self.halting.running
             self.hearing.trends = self.surroundings.trends()
             with self.context.books():
                 self.hearing.step(plans | effects.plans)
