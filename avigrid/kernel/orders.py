@@ -63,7 +63,10 @@ class OrderRole(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OrderIntent:
-    """What to send (Bybit V5, Place Order). `price` is None for market orders; position_idx 0 one-way, 1/2 hedge."""
+    """What to send (Bybit V5, Place Order). `price` is None for market orders; position_idx 0 one-way, 1/2 hedge.
+
+    `stop_loss` rides on an opening order and stands on the position from its first fill.
+    """
 
     order_link_id: str
     symbol: str
@@ -74,6 +77,7 @@ class OrderIntent:
     time_in_force: TimeInForce
     reduce_only: bool
     position_idx: int
+    stop_loss: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

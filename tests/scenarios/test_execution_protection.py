@@ -1,12 +1,40 @@
 """No filled unit without a stop; what cannot be protected is closed, and the reason is kept."""
 
+from dataclasses import replace
+
 import pytest
 
-from tests.support.trading_desk import TradingDesk
-from trading.models import OutboxEvent, Plan
+from tests.support.trading_desk import TradingDesk, trading_desk
+from trading.models import OutboxEvent, Plan, ReconciliationFinding
+from trading.runtime import sending
+from trading.services.intents import intent_of
 from trading.services.plan_commands import plan_close
 
 STOP = {"path": "/v5/position/trading-stop"}
+
+
+@pytest.fixture
+def bare_entries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Entries that bring no stop of their own, so that it has to be set by a call."""
+    monkeypatch.setattr(sending, "intent_of", lambda order: replace(intent_of(order), stop_loss=None))
+
+
+@pytest.mark.parametrize("hedge", [True, False])
+def test_the_first_fill_brings_its_stop(transactional_db: None, hedge: bool) -> None:
+    """No call for a stop gets through, and a fill is protected all the same, whatever else waits to be sent."""
+    with trading_desk(hedge=hedge) as desk:
+        desk.start()
+        desk.fault("ret_code", params={"code": 10001}, match=STOP, for_s=600)
+        plan = desk.opened(symbol="SOLUSDT", profile="grid", rungs=3, atr_mult_x=8.0, rung_step_atr_x=1.0)
+        desk.until(lambda: plan.orders.filter(role="entry", status="open").count() == 2, what="rungs resting")
+        desk.jump(-0.0025, "SOLUSDT")
+        desk.until(lambda: plan.orders.filter(role="entry", status="filled").count() == 2, what="second rung")
+        desk.settle()
+        plan.refresh_from_db()
+        assert plan.status == "active"
+        assert desk.client.gateway.positions()[0].stop_loss == plan.stop_confirmed == plan.stop_price
+        assert not OutboxEvent.objects.filter(kind__in=("stop_refused", "unprotectable")).exists()
+        assert not ReconciliationFinding.objects.exists()
 
 
 def test_stop_stands_within_a_second_of_the_fill(desk: TradingDesk) -> None:
@@ -21,6 +49,7 @@ def test_stop_stands_within_a_second_of_the_fill(desk: TradingDesk) -> None:
     assert execution.protection.unprotected_qty_max == 0
 
 
+@pytest.mark.usefixtures("bare_entries")
 def test_15_refused_stop_gets_an_alternative(desk: TradingDesk) -> None:
     desk.start()
     desk.fault("ret_code", params={"code": 10001}, count=1, match=STOP)
@@ -36,6 +65,7 @@ def test_15_refused_stop_gets_an_alternative(desk: TradingDesk) -> None:
     assert plan.status == "active"
 
 
+@pytest.mark.usefixtures("bare_entries")
 def test_15_no_stop_at_all_means_closing(desk: TradingDesk) -> None:
     desk.start()
     desk.fault("ret_code", params={"code": 10001}, match=STOP, for_s=600)
@@ -48,6 +78,7 @@ def test_15_no_stop_at_all_means_closing(desk: TradingDesk) -> None:
     desk.assert_books_equal_venue()
 
 
+@pytest.mark.usefixtures("bare_entries")
 @pytest.mark.parametrize("fault", [{"name": "lost_ack"}, {"name": "http_error"}])
 def test_unproven_stop_is_looked_for_and_set(desk: TradingDesk, fault: dict[str, str]) -> None:
     desk.start()

@@ -140,6 +140,9 @@ class Protection:
         seen = self.context.positions.get(key)
         if seen is None or seen.size == 0:
             return True
+        if self._stands(plan, seen):
+            self._confirm(plan, key)  # it came with the entry; the refusal was about the call
+            return True
         self._told(plan, exposure, error)
         if exposure.refusals >= 2 or self._is_behind(plan, seen):
             self._close(plan, f"stop refused: {error.code}")

@@ -8,6 +8,7 @@ from django.conf import settings
 from avigrid.kernel.ids import order_link_id
 from avigrid.kernel.orders import OrderIntent, OrderRole, OrderType, Side, TimeInForce
 from trading.avi5.actions import PlaceOrder
+from trading.avi5.spec import PlanSpec
 from trading.models import Order, Plan
 
 
@@ -61,7 +62,21 @@ def intent_of(order: Order) -> OrderIntent:
         time_in_force=TimeInForce(order.time_in_force),
         reduce_only=order.reduce_only,
         position_idx=order.position_idx,
+        stop_loss=_stop_of(order),
     )
+
+
+def _stop_of(order: Order) -> Decimal | None:
+    """The plan's stop rides on its entries, so that no fill waits for a call of its own to be protected.
+
+    Not where the stop has moved past the entry's own price: the venue would refuse the order for it.
+    """
+    if order.role != OrderRole.ENTRY.value or order.price is None:
+        return None
+    stop = order.plan.stop_price
+    if stop is None:
+        stop = PlanSpec.from_json(order.plan.spec).stop
+    return stop if (order.price - stop) * order.plan.direction > 0 else None
 
 
 def reference_price_of(plan: Plan, action: PlaceOrder, market_price: Decimal | None) -> Decimal | None:

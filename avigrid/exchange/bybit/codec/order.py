@@ -68,6 +68,8 @@ def order_params(intent: OrderIntent) -> dict[str, object]:
         params["price"] = plain(intent.price)
     else:
         params["timeInForce"] = TimeInForce.IOC.value
+    if intent.stop_loss is not None and not intent.reduce_only:
+        params |= {"stopLoss": plain(intent.stop_loss), "slTriggerBy": "MarkPrice", "tpslMode": "Full"}
     return params
 
 

@@ -93,6 +93,13 @@ def test_a_limit_order_on_the_wire() -> None:
     }
 
 
+def test_a_stop_rides_on_an_opening_order_only() -> None:
+    opening = order_params(intent(stop_loss=Decimal("64000.50")))
+    assert (opening["stopLoss"], opening["slTriggerBy"], opening["tpslMode"]) == ("64000.5", "MarkPrice", "Full")
+    closing = order_params(intent(stop_loss=Decimal("64000.50"), reduce_only=True))
+    assert {"stopLoss", "slTriggerBy", "tpslMode"}.isdisjoint(closing)
+
+
 def test_a_market_order_has_no_price_and_is_immediate() -> None:
     params = order_params(intent(order_type=OrderType.MARKET, price=None, time_in_force=TimeInForce.GTC))
     assert "price" not in params
