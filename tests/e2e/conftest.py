@@ -12,12 +12,12 @@ from tests.e2e.running_desk import CHROMIUM, CHROMIUM_ARGS, RunningDesk, log_in,
 
 @pytest.fixture(scope="session")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDesk]:
-    """The demo on a synthetic market at 60x, one per test session."""
+    """The demo on a synthetic market at 30x, one per test session."""
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine")
     log = tmp_path_factory.mktemp("desk") / "demo.log"
-    symbols = "BTCUSDT,ETHUSDT,SOLUSDT,BNBUSDT"
-    with running_desk(f"e2e_{os.getpid()}", log, "--speed", "60", "--symbols", symbols) as running:
+    symbols = "BTCUSDT,ETHUSDT,SOLUSDT,BNBUSDT,XRPUSDT,DOGEUSDT"
+    with running_desk(f"e2e_{os.getpid()}", log, "--speed", "30", "--symbols", symbols) as running:
         yield running
 
 

@@ -133,3 +133,32 @@ def log_in(desk: RunningDesk, page: Any, role: str) -> None:
 def next_code(page: Any) -> None:
     """Until the device shows another code: wrong ones in a row would lock the person out."""
     page.wait_for_timeout((30.5 - time.time() % 30) * 1000)
+
+
+def place_one(page: Any, *, attempts: int = 10, wait_ms: int = 180_000) -> str:
+    """Place the first signal that is still good at the click, as an operator would; returns its symbol.
+
+    The market moves on while one reads: a card whose price has run away is left, and the next one tried.
+    """
+    refusals = []
+    for _ in range(attempts):
+        card = page.locator("[data-placeable]").first
+        card.wait_for(timeout=wait_ms)
+        symbol = str(card.locator(".symbol").inner_text())
+        card.locator("[data-primary]").click()
+        dialog = page.locator("dialog[open]")
+        dialog.wait_for(timeout=30_000)
+        button = dialog.locator("button.primary")
+        if not button.is_enabled():
+            refusals.append(dialog.inner_text())
+            page.keyboard.press("Escape")
+            page.wait_for_timeout(1_000)
+            continue
+        button.click()
+        answer = page.locator(".toast").last
+        answer.wait_for(timeout=60_000)
+        if "placed as plan" in answer.inner_text():
+            return symbol
+        refusals.append(answer.inner_text())
+        page.wait_for_timeout(1_000)
+    raise AssertionError(f"nothing could be placed: {refusals}")

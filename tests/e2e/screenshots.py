@@ -7,7 +7,7 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from tests.e2e.running_desk import CHROMIUM, CHROMIUM_ARGS, ROOT, log_in, running_desk
+from tests.e2e.running_desk import CHROMIUM, CHROMIUM_ARGS, ROOT, log_in, place_one, running_desk
 
 IMAGES = ROOT / "docs" / "images"
 PAGES = {
@@ -28,7 +28,7 @@ def main() -> int:
     log = Path(tempfile.mkdtemp()) / "demo.log"
     symbols = "BTCUSDT,ETHUSDT,SOLUSDT,BNBUSDT,XRPUSDT,DOGEUSDT"
     with (
-        running_desk(f"shots_{os.getpid()}", log, "--speed", "60", "--symbols", symbols) as desk,
+        running_desk(f"shots_{os.getpid()}", log, "--speed", "30", "--symbols", symbols) as desk,
         sync_playwright() as playwright,
     ):
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGS)
@@ -36,10 +36,7 @@ def main() -> int:
         page = context.new_page()
         log_in(desk, page, "trader")
         for _ in range(2):
-            place = page.locator("[data-placeable] [data-primary]").first
-            place.wait_for(timeout=180_000)
-            place.click()
-            page.locator("dialog[open] button.primary:enabled").click()
+            place_one(page)
             page.locator("[data-protected=yes]").first.wait_for(timeout=60_000)
             page.wait_for_timeout(12_000)
         page.screenshot(path=IMAGES / "desk.png")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.e2e.conftest import Visit
-from tests.e2e.running_desk import ARTEFACTS, RunningDesk, eventually
+from tests.e2e.running_desk import ARTEFACTS, RunningDesk, eventually, place_one
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -33,18 +33,8 @@ def test_place_watch_protect_close_and_halt(desk: RunningDesk, visit: Callable[.
     assert viewer.locator("[data-placeable]").count() > 0
     assert viewer.locator("[data-placeable] [data-primary]").count() == 0, "a viewer must not be offered Place"
 
-    symbol = page.locator("[data-placeable] .symbol").first.inner_text()
-    place.click()
-    dialog = page.locator("dialog[open]")
-    dialog.wait_for()
-    assert symbol in dialog.inner_text()
-    assert dialog.locator("button.primary").is_enabled(), dialog.inner_text()
-    dialog.locator("button.primary").click()
-
+    symbol = place_one(page)
     plan = page.locator(f"article.plan:has-text('{symbol}')")
-    answer = page.locator(".toast")
-    answer.wait_for(timeout=60_000)
-    assert "placed as plan" in answer.inner_text()
     plan.wait_for(timeout=60_000)
     plan.locator("[data-protected=yes]").wait_for(timeout=60_000)
     # the other page learned it over its socket, without a reload
@@ -62,7 +52,8 @@ def test_place_watch_protect_close_and_halt(desk: RunningDesk, visit: Callable[.
     page.get_by_role("button", name="HALT").click()
     page.locator("[data-desk-state=halted]").wait_for(timeout=30_000)
     viewer.locator("[data-desk-state=halted]").wait_for(timeout=30_000)
-    assert trader.complaints == []
+    # a refused placement answers 409, which Chromium reports as it reports every status above 399
+    assert [text for text in trader.complaints if "409" not in text] == []
 
 
 def test_a_page_is_right_again_after_its_server_fell(desk: RunningDesk, visit: Callable[..., Visit]) -> None:
