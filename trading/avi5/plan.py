@@ -29,7 +29,8 @@ from trading.avi5.protection import funding_alert_due, initial_stop, stop_moves
 from trading.avi5.record import record
 from trading.avi5.state import EventKind, MarketView, PlanEvent, PlanState
 
-MAX_REFUSED_CLOSES = 10
+STUCK_AFTER = 5
+"""Refused closes until people are told. Closing goes on all the same: whoever sends takes longer and longer pauses."""
 
 
 def next_actions(
@@ -139,10 +140,9 @@ def _wind_down(plan: PlanState, reason: CloseReason) -> list[Action]:
     closes = plan.tally.closes
     if any(order.is_live for order in closes):
         return actions
-    if sum(order.status is OrderStatus.REJECTED for order in closes) >= MAX_REFUSED_CLOSES:
-        if Notice.CLOSE_STUCK.value not in plan.notified:
-            actions.append(NotifyOnce(Notice.CLOSE_STUCK, Notice.CLOSE_STUCK.value))
-        return actions
+    refused = sum(order.status is OrderStatus.REJECTED for order in closes)
+    if refused >= STUCK_AFTER and Notice.CLOSE_STUCK.value not in plan.notified:
+        actions.append(NotifyOnce(Notice.CLOSE_STUCK, Notice.CLOSE_STUCK.value))
     # A resting exit may still fill until its cancel is proven: only what it does not cover may be closed now.
     free = position - plan.tally.exits_open
     if free > 0:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 import structlog
-from django.db.models import Q
+from django.db.models import Count, Max, Q
 
 from avigrid.kernel.errors import (
     AviGridError,
@@ -44,6 +44,8 @@ _CANCELS_AT_ONCE = 5
 _BREAKER_AFTER = 3
 _BREAKER_OPEN = timedelta(seconds=60)
 _MAX_BACKOFF_S = 30.0
+_CLOSES_AT_ONCE = 3
+_CLOSE_PAUSE_MAX_S = 60.0
 _LANES = {OrderRole.CLOSE.value: 0, OrderRole.TAKE_PROFIT.value: 1, OrderRole.ENTRY.value: 2}
 
 
@@ -83,7 +85,18 @@ class Sender:
                 if self._entries_pause is not None and now < self._entries_pause:
                     continue
                 self._cancels()
+            elif order.role == OrderRole.CLOSE.value and self._close_waits(order, now):
+                continue
             self._send(order)
+
+    def _close_waits(self, order: Order, now: datetime) -> bool:
+        """A close that keeps failing is never given up, only tried after longer and longer pauses."""
+        ended = Order.objects.filter(plan_id=order.plan_id, role=order.role, closed_at__isnull=False, filled_qty=0)
+        found = ended.aggregate(count=Count("pk"), last=Max("closed_at"))
+        if found["count"] < _CLOSES_AT_ONCE:
+            return False
+        pause_s = min(2.0 ** min(found["count"] - _CLOSES_AT_ONCE, 6), _CLOSE_PAUSE_MAX_S)
+        return bool(now < found["last"] + timedelta(seconds=pause_s))
 
     def _cancels(self) -> None:
         now = self.context.now()

@@ -19,6 +19,7 @@ from trading.avi5.actions import (
     CloseReason,
     Finish,
     MoveStop,
+    Notice,
     NotifyOnce,
     PlaceOrder,
     StopEntries,
@@ -39,6 +40,13 @@ if TYPE_CHECKING:
     from accounts.models import User
 
 _MAX_ROUNDS = 4
+_SEVERITIES = {Notice.CLOSE_STUCK: "critical", Notice.EXIT_REFUSED: "warning"}
+_SENTENCES = {
+    Notice.BREAK_EVEN: "break even",
+    Notice.FUNDING: "funding",
+    Notice.EXIT_REFUSED: "a take-profit was refused too often and is given up; the stop still stands",
+    Notice.CLOSE_STUCK: "the venue refuses to close the position; it is tried again, ever more slowly",
+}
 
 
 def plan_step(
@@ -108,9 +116,9 @@ def _apply(plan: Plan, action: Action, market: MarketView, now: datetime, actor:
                 _memory_store(plan, memory)
             alert_raise(
                 kind=action.kind.value,
-                severity="info",
+                severity=_SEVERITIES.get(action.kind, "info"),
                 dedupe_key=f"plan{plan.pk}:{action.key}",
-                sentence=f"{plan.symbol}: {action.kind.value.replace('_', ' ')}.",
+                sentence=f"{plan.symbol}: {_SENTENCES[action.kind]}.",
                 now=now,
                 plan_id=plan.pk,
             )

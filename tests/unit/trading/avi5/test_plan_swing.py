@@ -259,15 +259,16 @@ def test_a_close_of_any_size_goes_in_market_sized_pieces() -> None:
     assert bench.plan.status is PlanStatus.CLOSED
 
 
-def test_refused_closes_are_not_repeated_for_ever() -> None:
+def test_refused_closes_are_told_once_and_tried_again() -> None:
     bench = opened()
     bench.step(view(), PlanEvent(EventKind.OPERATOR_CLOSE))
     for ref in ("t0-0-0", "t1-0-0", "t2-0-0"):
         bench.end(ref)
-    for attempt in range(10):
-        bench.step()
+    told = []
+    for attempt in range(7):
+        told += [(attempt, action) for action in bench.step() if isinstance(action, NotifyOnce)]
         bench.end(f"c0-0-{attempt}", OrderStatus.REJECTED)
-    assert bench.step() == [NotifyOnce(Notice.CLOSE_STUCK, "close_stuck")]
+    assert told == [(5, NotifyOnce(Notice.CLOSE_STUCK, "close_stuck"))]
 
 
 def test_time_exit_after_a_day() -> None:
