@@ -2,14 +2,17 @@
 
 import time
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from tests.support.trading_desk import TradingDesk
+from trading.avi5.actions import Action
 from trading.models import Fill, Order, OrderEvent, OutboxEvent, Plan, Position, ReconciliationFinding
-from trading.runtime import doubts
+from trading.runtime import doubts, hearing
 from trading.selectors.risk_view import marks_of, open_plans_of
-from trading.services.plan_commands import plan_cancel_entries
+from trading.services.plan_commands import plan_cancel_entries, plan_close
+from trading.services.plan_step import plan_step
 
 
 def _resting(desk: TradingDesk) -> set[str]:
@@ -270,3 +273,41 @@ def test_18_identical_rejections_open_the_circuit(desk: TradingDesk) -> None:
     desk.placed(symbol="SOLUSDT")
     desk.settle(10)
     assert desk.struck("ret_code") == sent
+
+
+def test_a_plan_that_cannot_be_stepped_leaves_the_others_alone(
+    desk: TradingDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execution = desk.start()
+    sick = desk.opened(symbol="BTCUSDT")
+
+    def poisoned(*, plan: Plan, **options: Any) -> list[Action]:
+        if plan.pk == sick.pk:
+            Plan.objects.filter(pk=plan.pk).update(close_reason="half a step")
+            raise KeyError("rungs")
+        return plan_step(plan=plan, **options)
+
+    monkeypatch.setattr(hearing, "plan_step", poisoned)
+    well = desk.opened(symbol="SOLUSDT")
+    desk.until(lambda: well.orders.filter(role="take_profit", status="open").count() == 3, what="take-profits")
+    assert execution.protection.unprotected_qty == 0
+    sick.refresh_from_db()
+    assert (sick.status, sick.close_reason) == ("active", "")
+    told = OutboxEvent.objects.get(kind="plan_step_failed")
+    assert (told.severity, told.payload["plan_id"]) == ("critical", sick.pk)
+
+
+def test_a_close_the_venue_refuses_is_told_and_tried_again(desk: TradingDesk) -> None:
+    desk.start()
+    plan = desk.opened(symbol="SOLUSDT")
+    desk.until(lambda: plan.orders.filter(role="take_profit", status="open").count() == 3, what="take-profits")
+    desk.fault("ret_code", params={"code": 10001}, for_s=600, match={"path": "/v5/order/create"})
+    plan_close(plan_id=plan.pk, user="test")
+    desk.until(lambda: OutboxEvent.objects.filter(kind="close_stuck").exists(), timeout_s=20, what="told")
+    assert OutboxEvent.objects.get(kind="close_stuck").severity == "critical"
+    refused = [row.closed_at for row in plan.orders.filter(role="close", status="rejected").order_by("pk")]
+    assert (refused[3] - refused[2]).total_seconds() >= 1
+    assert (refused[4] - refused[3]).total_seconds() >= 2
+    desk.clear_faults()
+    desk.until(lambda: Plan.objects.get(pk=plan.pk).status == "closed", timeout_s=20, what="closed after all")
+    assert desk.client.gateway.positions() == []

@@ -15,6 +15,7 @@ from trading.models import OPEN_PLAN_STATUSES, Order, Plan
 from trading.runtime import gauges
 from trading.runtime.context import Context
 from trading.runtime.faults import fault_point
+from trading.runtime.guarding import plan_guarded
 from trading.runtime.inbox import Heard
 from trading.services.booking import Arrival, executions_book
 from trading.services.equity import equity_store
@@ -144,7 +145,8 @@ class Hearing:
                 next_funding_ms=price.next_funding_ms if price else None,
                 entries_allowed=self._may_enter(plan.symbol),
             )
-            plan_step(plan=plan, market=market, now=self.context.now())
+            with plan_guarded(self.context, plan):
+                plan_step(plan=plan, market=market, now=self.context.now())
 
     def _may_enter(self, symbol: str) -> bool:
         return self.entries_allowed and effective_state(self.context.account_id, symbol) is State.ACTIVE
