@@ -5,6 +5,7 @@ import io
 import pytest
 from django.core.cache import cache
 from django.core.management import call_command
+from django.db import connection
 
 from risk.core.states import State, StateSource
 from risk.selectors.guards import effective_state
@@ -12,6 +13,7 @@ from risk.services.states import halt
 from tests.support.trading_desk import TradingDesk
 from trading.models import Order, OutboxEvent, Plan, Position
 from trading.runtime import halting
+from trading.runtime.execution import Execution
 from trading.runtime.kill import flatten_now, halt_now
 from trading.runtime.watchdog import Watchdog
 
@@ -157,3 +159,46 @@ def test_halt_of_one_symbol_leaves_the_others(desk: TradingDesk) -> None:
     assert outcome.done
     assert not desk.place(desk.signal("SOLUSDT")).placed
     desk.opened(symbol="BTCUSDT")
+
+
+def test_flat_means_no_opening_order_either(desk: TradingDesk) -> None:
+    execution = desk.start()
+    plan = desk.opened(symbol="SOLUSDT", profile="grid", rungs=3)
+    desk.until(lambda: plan.orders.filter(role="entry", status="open").count() == 2)
+    desk.fault("ret_code", params={"code": 10016}, match={"path": "/v5/order/cancel"}, for_s=600)
+    halt(account_id=desk.account.pk, reason="test", actor="test", source=StateSource.OPERATOR, flatten=True)
+    desk.until(lambda: not desk.client.gateway.positions(), timeout_s=20, what="position closed")
+    desk.settle()
+    assert len(_entries(desk)) == 2
+    assert set(execution.halting.running) == {"*"}
+    desk.clear_faults()
+    desk.until(lambda: not execution.halting.running, timeout_s=20, what="flat")
+    assert _entries(desk) == []
+
+
+def test_a_flatten_nobody_heard_of_starts_once_notices_are_heard_again(desk: TradingDesk) -> None:
+    execution = desk.start()
+    desk.opened(symbol="SOLUSDT")
+    execution.inbox._notice = lambda payload: None  # type: ignore[method-assign]
+    halt(account_id=desk.account.pk, reason="test", actor="test", source=StateSource.OPERATOR, flatten=True)
+    desk.settle()
+    assert desk.client.gateway.positions()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE application_name = 'avigrid-listen' AND datname = current_database()"
+        )
+    desk.until(lambda: not desk.client.gateway.positions(), timeout_s=20, what="flat")
+
+
+def test_a_flatten_goes_on_where_the_start_cannot_compare(desk: TradingDesk) -> None:
+    desk.start()
+    desk.opened(symbol="SOLUSDT")
+    desk.stop()
+    halt(account_id=desk.account.pk, reason="test", actor="test", source=StateSource.OPERATOR, flatten=True)
+    desk.fault("ret_code", params={"code": 10016}, match={"path": "/v5/execution/list"}, for_s=600)
+    execution = Execution(desk.account.pk, holder="execution-b")
+    desk.execution = execution
+    assert execution.open()
+    desk.until(lambda: not desk.client.gateway.positions(), timeout_s=30, what="flat")
+    assert not execution.is_ready

@@ -216,6 +216,8 @@ class Execution:
         for woken in others:
             if woken.kind == "trading_state" and woken.flatten:
                 self.halting.flatten(woken.symbol)
+            elif woken.kind == "listening":
+                self._resume_flatten()
         if effects.positions:
             self.protection.run()
         if any(woken.kind in ("trading_state", "plan") for woken in others):
@@ -251,17 +253,17 @@ class Execution:
         self.surroundings.set_position_mode()
         self.doubts.run(set())
         result = self._reconcile("start")
+        self._resume_flatten()  # whatever the comparison said: getting flat needs no more than the venue
         if result not in ("good", "findings"):
             return  # "incomplete", or "busy": somebody else's look tells this process nothing
         self.protection.run(audit_all=True)
         for timer in (self._timers.orders, self._timers.positions, self._timers.wallet, self._timers.audit):
             timer.last_s = now_s
         self.is_ready = True
-        self._resume_flatten()
         fault_point("after_startup")
 
     def _resume_flatten(self) -> None:
-        """A flatten that was asked for and cut off goes on: the state remembers it."""
+        """A flatten that was asked for and cut off, or never heard of, goes on: the state remembers it."""
         for symbol in flatten_pending(self.account_id):
             self.halting.flatten(symbol)
 

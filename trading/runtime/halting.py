@@ -12,6 +12,7 @@ from trading.avi5.state import EventKind, MarketView, PlanEvent
 from trading.models import OPEN_PLAN_STATUSES, Plan
 from trading.runtime.context import Context
 from trading.runtime.flatten import ESCALATE_AFTER, Flattener
+from trading.runtime.guarding import plan_guarded
 from trading.services.alerts import alert_raise
 from trading.services.plan_commands import plan_kill
 from trading.services.plan_step import plan_step
@@ -68,20 +69,25 @@ class Halting:
             plan = Plan.objects.get(pk=plan_id)
             market = MarketView(now_ms=self.context.exchange_ms(), price=None, entries_allowed=False)
             events = [PlanEvent(EventKind.CANCEL_ENTRIES, market.now_ms)]
-            plan_step(plan=plan, market=market, now=self.context.now(), events=events)
+            with plan_guarded(self.context, plan):
+                plan_step(plan=plan, market=market, now=self.context.now(), events=events)
 
     def _advance(self, flattening: Flattening) -> bool:
-        """True once the venue says flat. Plans close themselves; what has none, or takes long, is closed directly."""
+        """True once the venue shows no position and no entry. Plans close themselves; what has none, or takes long, is
+        closed directly.
+
+        Entries are asked to go first, so that what one of them still filled shows in the positions.
+        """
         flattener = Flattener(self.context.gateway, flattening.symbol)
         now = self.context.now()
         try:
+            resting = flattener.cancel_entries() + len(flattener.errors)
             held = flattener.held()
-            flattener.cancel_entries()
         except AviGridError as error:
             log.warning("flatten_without_answer", code=error.code)
             self._escalate(flattening, now, "the venue does not answer")
             return False
-        if not held:
+        if not held and not resting:
             return True
         self._kill_plans(flattening.symbol)
         planned = {
@@ -93,7 +99,8 @@ class Halting:
         if direct and (flattening.closed_at is None or now - flattening.closed_at > _CLOSE_AGAIN):
             flattening.closed_at = now
             flattener.close(direct, now=now)
-        self._escalate(flattening, now, ", ".join(sorted(row.symbol for row in held)))
+        names = sorted(row.symbol for row in held) + ([f"{resting} opening orders"] if resting else [])
+        self._escalate(flattening, now, ", ".join(names))
         return False
 
     def _escalate(self, flattening: Flattening, now: datetime, what: str) -> None:

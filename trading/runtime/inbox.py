@@ -31,7 +31,10 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Woken:
-    """A NOTIFY: "intents", "plan", "reconcile", "trading_state"; `flatten` comes with the last."""
+    """A NOTIFY: "intents", "plan", "reconcile", "trading_state"; `flatten` comes with the last.
+
+    "listening" is our own: from now on notices are heard, and some may have been missed.
+    """
 
     kind: str
     symbol: str | None = None
@@ -100,7 +103,7 @@ class Inbox:
             try:
                 with psycopg.connect(self._database_url, autocommit=True) as listener:
                     listener.execute(f"LISTEN {NOTIFY_CHANNEL}")
-                    self.put(Woken("intents"))  # something may have been committed while nobody listened
+                    self.put(Woken("listening"))  # something may have been committed while nobody listened
                     while not self._stopping.is_set():
                         for notice in listener.notifies(timeout=_LISTEN_POLL_S):
                             self._notice(notice.payload)
