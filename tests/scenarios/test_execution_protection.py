@@ -1,6 +1,7 @@
 """No filled unit without a stop; what cannot be protected is closed, and the reason is kept."""
 
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
@@ -8,7 +9,7 @@ from tests.support.trading_desk import TradingDesk, trading_desk
 from trading.models import OutboxEvent, Plan, ReconciliationFinding
 from trading.runtime import sending
 from trading.services.intents import intent_of
-from trading.services.plan_commands import plan_close
+from trading.services.plan_commands import plan_break_even, plan_cancel_entries, plan_close
 
 STOP = {"path": "/v5/position/trading-stop"}
 
@@ -114,3 +115,44 @@ def test_12_partial_fill_then_emergency_exit_is_never_oversold(desk: TradingDesk
     sold = sum(row.quantity for row in plan.fills.filter(side="Sell"))
     assert bought == sold
     desk.assert_books_equal_venue()
+
+
+def test_a_stop_a_person_tightened_stands(desk: TradingDesk) -> None:
+    execution = desk.start()
+    plan = desk.opened(symbol="SOLUSDT")
+    assert plan.stop_price is not None
+    tighter = plan.stop_price + Decimal("0.05")
+    desk.simulator.http().set_trading_stop(
+        category="linear", symbol="SOLUSDT", positionIdx=plan.position_idx, stopLoss=str(tighter), tpslMode="Full"
+    )
+    execution.protection.run(audit_all=True)
+    desk.settle()
+    assert desk.client.gateway.positions()[0].stop_loss == tighter
+    plan.refresh_from_db()
+    assert plan.stop_confirmed == tighter
+    plan_cancel_entries(plan_id=plan.pk, user="test")  # writes what the plan remembers
+    desk.simulator.http().set_trading_stop(
+        category="linear",
+        symbol="SOLUSDT",
+        positionIdx=plan.position_idx,
+        stopLoss=str(plan.stop_price),
+        tpslMode="Full",
+    )
+    execution.protection.run(audit_all=True)
+    assert desk.client.gateway.positions()[0].stop_loss == tighter
+
+
+def test_a_break_even_move_that_fails_keeps_the_older_stop(desk: TradingDesk) -> None:
+    execution = desk.start()
+    plan = desk.opened(symbol="SOLUSDT")
+    older = plan.stop_price
+    desk.fault("ret_code", params={"code": 10001}, match=STOP, for_s=600)
+    plan_break_even(plan_id=plan.pk, user="test")
+    desk.jump(0.004, "SOLUSDT")
+    desk.until(lambda: OutboxEvent.objects.filter(kind="stop_not_moved").exists(), what="told")
+    desk.settle()
+    plan.refresh_from_db()
+    assert plan.status == "active"
+    assert desk.client.gateway.positions()[0].stop_loss == older != plan.stop_price
+    assert execution.protection.unprotected_qty == 0
+    assert OutboxEvent.objects.get(kind="stop_not_moved").severity == "critical"

@@ -17,12 +17,14 @@ from trading.runtime import gauges
 from trading.runtime.context import Context
 from trading.runtime.faults import fault_point
 from trading.services.alerts import alert_raise
+from trading.services.plan_state import PlanMemory, stop_wanted
 from trading.services.plan_step import plan_step
 
 log = structlog.get_logger(__name__)
 
 GIVE_UP_AFTER = timedelta(seconds=10)
 _AGAIN_AFTER = timedelta(milliseconds=300)
+_AGAIN_SLOWLY = timedelta(seconds=10)
 _TOLERATED = timedelta(seconds=1)
 Key = tuple[str, int]
 
@@ -35,6 +37,8 @@ class Exposure:
     tried: datetime | None = None
     refusals: int = 0
     last_code: str = ""
+    is_stuck: bool = False
+    """An older stop holds meanwhile; people were told, and it is tried again slowly."""
 
 
 @dataclass(slots=True)
@@ -62,7 +66,8 @@ class Protection:
                 continue
             exposure = self._open.setdefault(key, Exposure(self.context.now()))
             if not self._set(plan, key, exposure):
-                exposed[key] = quantity
+                is_held = self._older_stands(plan, self.context.positions.get(key))
+                exposed[key] = ZERO if is_held else quantity
         for key in set(self._open) - set(exposed):
             del self._open[key]
         self._measure(held, exposed)
@@ -79,15 +84,24 @@ class Protection:
     def _stands(self, plan: Plan, seen: VenuePosition | None) -> bool:
         if seen is None or seen.size == 0 or seen.stop_loss is None or plan.stop_price is None:
             return False
-        if seen.stop_loss == plan.stop_price:
-            return True
-        # An alternative that had to be taken protects as well, as long as it is not looser than wanted.
-        is_tighter = (seen.stop_loss - plan.stop_price) * plan.direction > 0
-        return is_tighter and plan.state.get("stop_alternative") == str(seen.stop_loss)
+        wanted = stop_wanted(plan)
+        if wanted is None or seen.stop_loss == wanted:
+            return wanted is not None
+        # A tighter one protects as well, whoever set it; moving it back would widen it.
+        is_tighter = (seen.stop_loss - wanted) * plan.direction > 0
+        is_ahead = seen.mark_price is None or (seen.mark_price - seen.stop_loss) * plan.direction > 0
+        return is_tighter and is_ahead
+
+    def _older_stands(self, plan: Plan, seen: VenuePosition | None) -> bool:
+        """Not where it is wanted by now, but no looser than the plan began with."""
+        if seen is None or seen.size == 0 or seen.stop_loss is None:
+            return False
+        return (seen.stop_loss - PlanSpec.from_json(plan.spec).stop) * plan.direction >= 0
 
     def _set(self, plan: Plan, key: Key, exposure: Exposure) -> bool:
         now = self.context.now()
-        if exposure.tried is not None and now - exposure.tried < _AGAIN_AFTER:
+        pause = _AGAIN_SLOWLY if exposure.is_stuck else _AGAIN_AFTER
+        if exposure.tried is not None and now - exposure.tried < pause:
             return False
         exposure.tried = now
         wanted = self._price_to_ask(plan, exposure)
@@ -144,27 +158,56 @@ class Protection:
             self._confirm(plan, key)  # it came with the entry; the refusal was about the call
             return True
         self._told(plan, exposure, error)
-        if exposure.refusals >= 2 or self._is_behind(plan, seen):
+        if self._is_behind(plan, seen):
             self._close(plan, f"stop refused: {error.code}")
+        elif exposure.refusals >= 2:
+            self._give_up(plan, seen, exposure, f"stop refused: {error.code}")
         return False
+
+    def _give_up(self, plan: Plan, seen: VenuePosition | None, exposure: Exposure, reason: str) -> None:
+        """What has no stop is closed; what an older stop still protects is not."""
+        if not self._older_stands(plan, seen):
+            self._close(plan, reason)
+            return
+        assert seen is not None
+        exposure.is_stuck = True
+        with self.context.books():
+            alert_raise(
+                kind="stop_not_moved",
+                severity="critical",
+                dedupe_key=f"plan{plan.pk}:{plan.stop_price}",
+                sentence=(
+                    f"{plan.symbol}: the stop could not be moved to {plan.stop_price} ({reason});"
+                    f" the one at {seen.stop_loss} still stands."
+                ),
+                now=self.context.now(),
+                plan_id=plan.pk,
+            )
 
     def _price_to_ask(self, plan: Plan, exposure: Exposure) -> Decimal:
         """The plan's stop; after a refusal a tighter one on the tick, a quarter of the way to the market."""
-        wanted = plan.stop_price
+        wanted = stop_wanted(plan)
         assert wanted is not None
-        if exposure.refusals == 0:
+        assert plan.stop_price is not None
+        older_stands = self._older_stands(plan, self.context.positions.get((plan.symbol, plan.position_idx)))
+        if exposure.refusals == 0 or older_stands:
             return wanted
         spec = PlanSpec.from_json(plan.spec)
         price = self.context.prices.read({plan.symbol}).get(plan.symbol)
         mark = price.mark if price else spec.entry
-        nearer = wanted + (mark - wanted) / 4
+        nearer = plan.stop_price + (mark - plan.stop_price) / 4
         rounding = Rounding.DOWN if plan.direction > 0 else Rounding.UP
         alternative = to_multiple(nearer, spec.grain.tick_size, rounding)
         with self.context.books():
             plan.refresh_from_db()
-            plan.state = {**plan.state, "stop_alternative": str(alternative)}
-            plan.save(update_fields=["state"])
+            self._remember(plan, alternative)
         return alternative
+
+    def _remember(self, plan: Plan, stop: Decimal) -> None:
+        memory = PlanMemory.of(plan)
+        memory.stop_alternative = str(stop)
+        plan.state = memory.to_json()
+        plan.save(update_fields=["state"])
 
     def _is_behind(self, plan: Plan, seen: VenuePosition) -> bool:
         """The market has passed the stop already: it should have fired, so close now."""
@@ -174,7 +217,8 @@ class Protection:
 
     def _late(self, plan: Plan, exposure: Exposure) -> bool:
         if self.context.now() - exposure.since > GIVE_UP_AFTER:
-            self._close(plan, f"no stop could be confirmed: {exposure.last_code}")
+            seen = self.context.positions.get((plan.symbol, plan.position_idx))
+            self._give_up(plan, seen, exposure, f"no stop could be confirmed: {exposure.last_code}")
         return False
 
     def _close(self, plan: Plan, reason: str) -> None:
@@ -215,6 +259,11 @@ class Protection:
             plan.refresh_from_db()
             plan.stop_confirmed, plan.stop_confirmed_at = seen.stop_loss, self.context.now()
             plan.save(update_fields=["stop_confirmed", "stop_confirmed_at"])
+            wanted = stop_wanted(plan)
+            if seen.stop_loss is not None and wanted not in (None, seen.stop_loss):
+                self._remember(plan, seen.stop_loss)
+                after = {"stop_price": seen.stop_loss}
+                audit(actor="venue", action="plan.stop_tightened", obj=plan, before={"stop_price": wanted}, after=after)
         fault_point("after_stop_commit")
 
     def _refresh(self) -> bool:

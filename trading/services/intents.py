@@ -10,6 +10,7 @@ from avigrid.kernel.orders import OrderIntent, OrderRole, OrderType, Side, TimeI
 from trading.avi5.actions import PlaceOrder
 from trading.avi5.spec import PlanSpec
 from trading.models import Order, Plan
+from trading.services.plan_state import stop_wanted
 
 
 def installation() -> str:
@@ -73,7 +74,7 @@ def _stop_of(order: Order) -> Decimal | None:
     """
     if order.role != OrderRole.ENTRY.value or order.price is None:
         return None
-    stop = order.plan.stop_price
+    stop = stop_wanted(order.plan)
     if stop is None:
         stop = PlanSpec.from_json(order.plan.spec).stop
     return stop if (order.price - stop) * order.plan.direction > 0 else None

@@ -21,6 +21,8 @@ class PlanMemory:
     notified: list[str] = field(default_factory=list)
     be_requested: bool = False
     entries_stopped_reason: str = ""
+    stop_alternative: str = ""
+    """A tighter stop that took the place of the plan's: one the venue would have, or one a person set there."""
 
     @classmethod
     def of(cls, plan: Plan) -> "PlanMemory":
@@ -29,6 +31,7 @@ class PlanMemory:
             notified=list(stored.get("notified", ())),
             be_requested=bool(stored.get("be_requested", False)),
             entries_stopped_reason=str(stored.get("entries_stopped_reason", "")),
+            stop_alternative=str(stored.get("stop_alternative", "")),
         )
 
     def to_json(self) -> dict[str, object]:
@@ -36,7 +39,17 @@ class PlanMemory:
             "notified": self.notified,
             "be_requested": self.be_requested,
             "entries_stopped_reason": self.entries_stopped_reason,
+            "stop_alternative": self.stop_alternative,
         }
+
+
+def stop_wanted(plan: Plan) -> Decimal | None:
+    """Where the stop should stand: a stop never moves back to a looser price."""
+    alternative = PlanMemory.of(plan).stop_alternative
+    if plan.stop_price is None or not alternative:
+        return plan.stop_price
+    tighter = max if plan.direction > 0 else min
+    return tighter(plan.stop_price, Decimal(alternative))
 
 
 def plan_state_of(plan: Plan) -> PlanState:
