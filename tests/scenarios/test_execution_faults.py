@@ -9,7 +9,7 @@ import pytest
 from tests.support.trading_desk import TradingDesk
 from trading.avi5.actions import Action
 from trading.models import Fill, Order, OrderEvent, OutboxEvent, Plan, Position, ReconciliationFinding
-from trading.runtime import doubts, hearing
+from trading.runtime import doubts, hearing, reconciliation
 from trading.selectors.risk_view import marks_of, open_plans_of
 from trading.services.plan_commands import plan_cancel_entries, plan_close
 from trading.services.plan_step import plan_step
@@ -24,6 +24,7 @@ def test_01_hundred_not_exists_answers_for_live_orders_create_nothing(
 ) -> None:
     """The venue denies resting exits a hundred times, past the evidence window: no order, no stop is made anew."""
     monkeypatch.setattr(doubts, "EVIDENCE_WINDOW", timedelta(seconds=1))
+    monkeypatch.setattr(reconciliation, "GRACE_MS", 0)  # a hundred rounds may be over before the orders count as old
     execution = desk.start()
     plan = desk.opened(symbol="SOLUSDT")
     desk.until(lambda: plan.orders.filter(role="take_profit", status="open").count() == 3)
@@ -311,3 +312,12 @@ def test_a_close_the_venue_refuses_is_told_and_tried_again(desk: TradingDesk) ->
     desk.clear_faults()
     desk.until(lambda: Plan.objects.get(pk=plan.pk).status == "closed", timeout_s=20, what="closed after all")
     assert desk.client.gateway.positions() == []
+
+
+def test_an_order_that_cannot_be_read_holds_up_no_other(desk: TradingDesk) -> None:
+    desk.start()
+    sick, well = desk.placed(symbol="BTCUSDT"), desk.placed(symbol="SOLUSDT")
+    Plan.objects.filter(pk=sick.pk).update(spec={})
+    desk.until(lambda: Plan.objects.get(pk=well.pk).stop_confirmed is not None, what="the other one protected")
+    assert set(sick.orders.values_list("status", flat=True)) == {"intent"}
+    assert OutboxEvent.objects.get(kind="plan_step_failed").payload["plan_id"] == sick.pk

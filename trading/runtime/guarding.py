@@ -25,8 +25,7 @@ def plan_guarded(context: Context, plan: Plan) -> Iterator[None]:
         raise
     except Exception as error:
         name = type(error).__name__
-        log.exception("plan_step_failed", plan=plan.pk)
-        alert_raise(
+        told = alert_raise(
             kind="plan_step_failed",
             severity="critical",
             dedupe_key=f"plan{plan.pk}:{name}",
@@ -34,3 +33,5 @@ def plan_guarded(context: Context, plan: Plan) -> Iterator[None]:
             now=context.now(),
             plan_id=plan.pk,
         )
+        if told is not None:
+            log.exception("plan_step_failed", plan=plan.pk)

@@ -22,7 +22,7 @@ from avigrid.kernel.errors import (
     Rejected,
     Retryable,
 )
-from avigrid.kernel.orders import OrderRole, OrderStatus
+from avigrid.kernel.orders import OrderIntent, OrderRole, OrderStatus
 from risk.core.states import State
 from risk.selectors.guards import effective_state
 from risk.selectors.limits import limits_of
@@ -31,6 +31,7 @@ from trading.models import LIVE_STATUSES, Order, PlanStatus
 from trading.runtime import gauges
 from trading.runtime.context import Context
 from trading.runtime.faults import fault_point
+from trading.runtime.guarding import plan_guarded
 from trading.services.alerts import alert_raise
 from trading.services.guards import order_guard
 from trading.services.intents import intent_of
@@ -144,14 +145,20 @@ class Sender:
         mark_price = price.mark if price else None
         with self.context.books():
             order = Order.objects.select_related("plan").get(pk=order.pk)
-            if order.status != OrderStatus.INTENT.value or not self._may_send(order, mark_price):
+            if order.status != OrderStatus.INTENT.value:
+                return
+            intent: OrderIntent | None = None
+            with plan_guarded(self.context, order.plan):
+                if self._may_send(order, mark_price):
+                    intent = intent_of(order)
+            if intent is None:
                 return
             order_event_apply(order=order, event=OrderEventKind.SEND, now=self.context.now())
         fault_point("after_submitting_commit")
         error: AviGridError | None = None
         venue_order_id = ""
         try:
-            venue_order_id = self.context.gateway.place(intent_of(order)).order_id
+            venue_order_id = self.context.gateway.place(intent).order_id
             fault_point("after_place")
         except AviGridError as raised:
             error = raised
