@@ -23,7 +23,7 @@ def test_01_hundred_not_exists_answers_for_live_orders_create_nothing(
     desk: TradingDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The venue denies resting exits a hundred times, past the evidence window: no order, no stop is made anew."""
-    monkeypatch.setattr(doubts, "EVIDENCE_WINDOW", timedelta(seconds=1))
+    monkeypatch.setattr(doubts, "EVIDENCE_WINDOW", timedelta(0))
     monkeypatch.setattr(reconciliation, "GRACE_MS", 0)  # a hundred rounds may be over before the orders count as old
     execution = desk.start()
     plan = desk.opened(symbol="SOLUSDT")

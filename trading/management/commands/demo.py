@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from trading.services.demo_data import DemoData
 
 
+STORY_START = "2026-11-22T14:20"
+"""A moment of the synthetic market, seed 1, at which it is about to trend: there is something to see at once."""
+
+
 class Stop(Exception):
     """Ctrl-C or SIGTERM."""
 
@@ -117,7 +121,11 @@ def add_desk_arguments(parser: CommandParser) -> None:
     parser.add_argument("--symbols", type=_symbols, default=(), help="comma-separated; default: all of the source")
     parser.add_argument("--seed", type=int, default=1, help="of the synthetic market (default 1)")
     parser.add_argument("--balance", type=_balance, default="10000", help="USDT the account starts with")
-    parser.add_argument("--start", default="", help="replay: where to begin, as 2025-10-08 or milliseconds")
+    parser.add_argument(
+        "--start",
+        default="",
+        help=f"where to begin, as 2025-10-08T12:00 or milliseconds; synthetic: {STORY_START}, or 'now'",
+    )
 
 
 def desk_options(options: dict[str, Any], *, kind: str, port: int) -> DeskOptions:
@@ -132,8 +140,15 @@ def desk_options(options: dict[str, Any], *, kind: str, port: int) -> DeskOption
         symbols=options["symbols"],
         seed=options["seed"],
         balance_usd=options["balance"],
-        start=options["start"],
+        start=_start(source, options["start"]),
     )
+
+
+def _start(source: str, given: str) -> str:
+    """A synthetic market is the same for everybody who looks at the same day of it."""
+    if source == "synthetic":
+        return {"": STORY_START, "now": ""}.get(given, given)
+    return given
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
