@@ -39,10 +39,11 @@ def main() -> int:
             place_one(page)
             page.locator("[data-protected=yes]").first.wait_for(timeout=60_000)
             page.wait_for_timeout(12_000)
+        page.locator("[data-placeable]").first.wait_for(timeout=180_000)  # a desk with something on offer
         page.screenshot(path=IMAGES / "desk.png")
         for name, path in PAGES.items():
             page.goto(desk.url + path)
-            page.wait_for_timeout(2_500)
+            page.wait_for_timeout(8_000 if name == "symbol" else 2_500)  # the first chart compiles its indicators
             page.screenshot(path=IMAGES / f"{name}.png")
         page.set_viewport_size({"width": 390, "height": 844})
         page.goto(desk.url)
