@@ -252,10 +252,3 @@ def _last_words(child: Child) -> str:
         return ""
     plain = [line for line in lines if line and not line.startswith(("{", " ", "Traceback"))]
     return plain[-1] if plain else ""
-
-
-def log_tail(path: Path, count: int = 20) -> str:
-    try:
-        return "\n".join(path.read_text(errors="replace").splitlines()[-count:])
-    except OSError:
-        return ""

@@ -12,8 +12,7 @@ from trading.avi5.spec import PlanSpec
 from trading.models import OPEN_PLAN_STATUSES, Plan, Signal
 from trading.selectors.exchange_time import exchange_time
 from trading.selectors.risk_view import marks_of, open_request, snapshot_of
-
-_MAINTENANCE_MARGIN_RATIO = Decimal("0.01")
+from trading.services.placing import MAINTENANCE_MARGIN_RATIO
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,7 @@ def place_preview(*, signal_id: int, account_id: int) -> PlacePreview:
             spec,
             mark_price=mark.mark,
             leverage=limits_of(account_id).max_leverage,
-            maintenance_margin_ratio=_MAINTENANCE_MARGIN_RATIO,
+            maintenance_margin_ratio=MAINTENANCE_MARGIN_RATIO,
         ),
         snapshot=snapshot_of(
             account_id,

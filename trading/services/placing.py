@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from risk.models import RiskDecision
 
 PLACEABLE = (SignalStatus.NEW, SignalStatus.QUEUED)
-_MAINTENANCE_MARGIN_RATIO = Decimal("0.01")
+MAINTENANCE_MARGIN_RATIO = Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def signal_place(
                 spec,
                 mark_price=mark.mark,
                 leverage=limits_of(account_id).max_leverage,
-                maintenance_margin_ratio=_MAINTENANCE_MARGIN_RATIO,
+                maintenance_margin_ratio=MAINTENANCE_MARGIN_RATIO,
             ),
             snapshot=snapshot_of(
                 account_id,
