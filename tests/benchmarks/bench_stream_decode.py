@@ -1,6 +1,6 @@
 """Decode + book + imbalance(10) + microprice per level-50 delta, side by side with plainer ways, on one core.
 
-Run: PYTHONPATH=. python tests/benchmarks/bench_stream_decode.py [messages]. Other libraries take part only where they
+Run: python -m tests.benchmarks.bench_stream_decode [messages]. Other libraries take part only where they
 are installed. Best of three rounds, in CPU seconds: what one core does, however busy the others are.
 The stream is generated (seeded) in the shape of recorded ones: about 230 bytes and 4 changed levels a message.
 """
@@ -16,6 +16,7 @@ from collections.abc import Callable
 from avigrid.exchange.bybit.codec.book import book_update
 from avigrid.exchange.bybit.codec.stream import PublicDecoder
 from avigrid.exchange.bybit.orderbook import OrderBook
+from tests.benchmarks import NOT_INSTALLED
 
 TICKS_PER_UNIT = 10
 ROUNDS = 3
@@ -173,10 +174,15 @@ def main() -> None:
         ("json + dict + sorted()", plain, count),
         ("orjson + dict + sorted()", orjson_dicts, count),
     ]
-    if importlib.util.find_spec("ccxt"):
-        runners.append(("ccxt's order book + orjson", with_ccxt, count))
-    if importlib.util.find_spec("nautilus_trader"):
-        runners.append(("nautilus_trader's book from Python + orjson", with_nautilus, min(count, 20_000)))
+    missing = []
+    for module, name, run, messages in (
+        ("ccxt", "ccxt's order book + orjson", with_ccxt, count),
+        ("nautilus_trader", "nautilus_trader's book from Python + orjson", with_nautilus, min(count, 20_000)),
+    ):
+        if importlib.util.find_spec(module):
+            runners.append((name, run, messages))
+        else:
+            missing.append(name)
     expected = {messages: ours(frames[: messages + 1]) for messages in {runner[2] for runner in runners}}
     best_s: dict[str, float] = {}
     agreed = True
@@ -189,7 +195,11 @@ def main() -> None:
             agreed &= all(math.isclose(a, b, rel_tol=1e-6, abs_tol=1e-6) for a, b in pairs)
     for name, _, messages in runners:
         print(f"{name:48s} {(messages + 1) / best_s[name]:10,.0f} messages/s")
-    print("all agree on imbalances, microprice and best bid" if agreed else "THE RESULTS DIFFER")
+    for name in missing:
+        print(f"{name:48s} {NOT_INSTALLED}")
+    if not agreed:
+        sys.exit("THE RESULTS DIFFER")
+    print("all agree on imbalances, microprice and best bid")
 
 
 if __name__ == "__main__":
