@@ -11,6 +11,7 @@ from trading.models.reconciliation import ReconciliationFinding, ReconciliationR
 from trading.models.research import ENDED, ResearchKind, ResearchRun, ResearchShard, ResearchStatus
 from trading.models.signals import Decision, Signal, SignalStatus
 from trading.models.strategy import Stage, StrategyVersion
+from trading.models.validation import ModelledPlan, ModelledStatus, StageChange
 
 __all__ = [
     "ENDED",
@@ -23,6 +24,8 @@ __all__ = [
     "Fill",
     "LedgerEntry",
     "LedgerKind",
+    "ModelledPlan",
+    "ModelledStatus",
     "NotificationChannel",
     "Order",
     "OrderEvent",
@@ -43,5 +46,6 @@ __all__ = [
     "SignalStatus",
     "SlippageRecord",
     "Stage",
+    "StageChange",
     "StrategyVersion",
 ]

@@ -20,6 +20,10 @@ class StrategyVersion(models.Model):
     stage = models.CharField(max_length=16, choices=Stage, default=Stage.VALIDATION)
     is_active = models.BooleanField(default=False)
     note = models.TextField(blank=True, default="")
+    calibration = models.ForeignKey(
+        "trading.ResearchRun", null=True, blank=True, on_delete=models.PROTECT, related_name="versions"
+    )
+    """The run its hours come from, where they come from one."""
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
     )
