@@ -16,7 +16,7 @@ from accounts.api.schema import OTP_HEADER, problems
 from trading.api.serializers import StrategyPatchSerializer, StrategySerializer
 from trading.avi5.config import StrategyConfig
 from trading.models import StrategyVersion
-from trading.services.strategy_versions import strategy_version_create
+from trading.services.strategy_versions import stage_of_next, strategy_version_create
 
 
 class ConfigView(APIView):
@@ -42,7 +42,7 @@ class ConfigView(APIView):
         if config.config_hash == active.config_hash:
             return Response(StrategySerializer(active).data)
         version = strategy_version_create(
-            config=config, stage=active.stage, note=given["note"], actor=caller(request), now=timezone.now()
+            config=config, stage=stage_of_next(active), note=given["note"], actor=caller(request), now=timezone.now()
         )
         return Response(StrategySerializer(version).data)
 

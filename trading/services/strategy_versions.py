@@ -8,8 +8,9 @@ from django.db.models import Max
 
 from accounts.services.audit import audit
 from avigrid.common import push
+from avigrid.kernel.errors import Rejected
 from trading.avi5.config import STRATEGY, StrategyConfig
-from trading.models import Stage, StrategyVersion
+from trading.models import ResearchRun, Stage, StrategyVersion
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -22,10 +23,16 @@ def strategy_version_create(
     stage: str = Stage.VALIDATION,
     note: str = "",
     activate: bool = True,
+    calibration: ResearchRun | None = None,
     actor: "User | str | None",
     now: datetime,
 ) -> StrategyVersion:
-    """A new version, active at once unless told otherwise. The number is one above the highest there is."""
+    """A new version, active at once unless told otherwise. The number is one above the highest there is.
+
+    Raises Rejected `born_live`: other numbers are another strategy, which has proved nothing yet.
+    """
+    if stage == Stage.LIVE:
+        raise Rejected("A new version cannot begin live: it has to pass validation itself.", code="born_live")
     rows = StrategyVersion.objects.select_for_update().filter(name=STRATEGY)
     highest = rows.aggregate(top=Max("version"))["top"] if list(rows) else 0
     version = StrategyVersion.objects.create(
@@ -35,6 +42,7 @@ def strategy_version_create(
         config_hash=config.config_hash,
         stage=stage,
         note=note,
+        calibration=calibration,
         created_by=None if isinstance(actor, str) else actor,
         created_at=now,
     )
@@ -42,6 +50,11 @@ def strategy_version_create(
     if activate:
         strategy_version_activate(version_id=version.pk, actor=actor, now=now)
     return version
+
+
+def stage_of_next(version: StrategyVersion | None) -> Stage:
+    """Where a changed version begins: paper stays paper, which risks nothing; what was live starts over."""
+    return Stage.PAPER if version is not None and version.stage == Stage.PAPER else Stage.VALIDATION
 
 
 @transaction.atomic

@@ -1,0 +1,81 @@
+"""Making a calibration's hours the ones in use: always a new strategy version; the run stays as it ended."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from django.db import transaction
+
+from accounts.services.audit import audit
+from avigrid.kernel.errors import Rejected
+from risk.services.authority import require_admin
+from trading.avi5.config import StrategyConfig
+from trading.models import ResearchKind, ResearchRun, ResearchStatus, StrategyVersion
+from trading.selectors.strategy import active_version, config_of
+from trading.services.strategy_versions import stage_of_next, strategy_version_create
+
+if TYPE_CHECKING:
+    from accounts.models import User
+
+CALIBRATED = ("theta_by_hour", "dead_hours")
+_REPLACED = (*CALIBRATED, "theta", "version")
+"""What may differ between the numbers calibrated on and those in use: with 24 hours set, theta itself says nothing."""
+
+
+@transaction.atomic
+def activate_calibration(
+    *, run_id: int, actor: "User | str", reason: str, otp_used: bool, now: datetime
+) -> StrategyVersion:
+    """A new active version: the numbers in use with the run's theta(h) and dead hours.
+
+    What was live starts over in validation. Raises Rejected: `otp_needed`, `reason_needed`, `admin_needed`,
+    `unknown_calibration`, `calibration_not_done`, `no_strategy`, `calibrated_on_other_numbers`, `already_in_use`.
+    """
+    require_admin(actor, reason=reason, otp_used=otp_used)
+    run = ResearchRun.objects.filter(pk=run_id, kind=ResearchKind.CALIBRATE).first()
+    if run is None:
+        raise Rejected(f"There is no calibration {run_id}.", code="unknown_calibration")
+    if run.status != ResearchStatus.DONE or run.result is None:
+        raise Rejected(
+            f"Calibration {run_id} is {run.status}: only a finished one has hours.", code="calibration_not_done"
+        )
+    StrategyVersion.objects.select_for_update().filter(is_active=True).first()
+    active = active_version()
+    if active is None:
+        raise Rejected("No strategy version is active.", code="no_strategy")
+    config = config_of(active)
+    _require_same_numbers(run, config)
+    found = run.result["calibrated_config"]
+    wanted = config.replaced({name: found[name] for name in CALIBRATED})
+    if wanted.config_hash == config.config_hash:
+        raise Rejected(f"The hours of calibration {run_id} are in use already.", code="already_in_use")
+    version = strategy_version_create(
+        config=wanted,
+        stage=stage_of_next(active),
+        note=f"Calibration {run.pk}: {reason.strip()}",
+        calibration=run,
+        actor=actor,
+        now=now,
+    )
+    audit(
+        actor=actor,
+        action="calibration.activated",
+        obj=run,
+        before={"version": active.version, **{name: config.to_mapping()[name] for name in CALIBRATED}},
+        after={"version": version.version, **{name: wanted.to_mapping()[name] for name in CALIBRATED}},
+        reason=reason,
+        otp_used=otp_used,
+    )
+    return version
+
+
+def _require_same_numbers(run: ResearchRun, config: StrategyConfig) -> None:
+    """Thetas found with other numbers say nothing about these."""
+    theirs, ours = StrategyConfig.from_mapping(run.config).to_mapping(), config.to_mapping()
+    other = sorted(name for name in ours if name not in _REPLACED and ours[name] != theirs[name])
+    if other:
+        told = ", ".join(f"{name} {theirs[name]} (in use: {ours[name]})" for name in other)
+        raise Rejected(
+            f"Calibration {run.pk} was made with other numbers: {told}. Calibrate with those in use.",
+            code="calibrated_on_other_numbers",
+            names=other,
+        )
