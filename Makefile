@@ -21,7 +21,7 @@ demo: setup ## the living desk on a simulated exchange; Ctrl-C ends it
 smoke: setup ## the whole main job headless; prints one JSON object
 	@exec $(MANAGE) smoke $(ARGS)
 
-test: setup lint types imports migrations ## every check and every test; what CI runs
+test: setup lint types imports migrations audit ## every check and every test; what CI runs
 	$(PYTHON) -m pytest -n 2 --dist loadfile --ignore tests/e2e $(ARGS)
 	$(PYTHON) -m pytest tests/e2e
 
@@ -50,7 +50,7 @@ lock: setup ## pin what the requirements pull in
 	@$(PYTHON) -m pip freeze --exclude-editable | LC_ALL=C sort -f > requirements/constraints.txt
 
 audit: setup ## known vulnerabilities of the pinned versions
-	.venv/bin/pip-audit -r requirements/constraints.txt --no-deps --disable-pip
+	$(PYTHON) deploy/audit_dependencies.py
 
 screenshots: setup ## docs/images from a running demo
 	$(PYTHON) -m tests.e2e.screenshots
