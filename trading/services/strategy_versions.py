@@ -47,9 +47,7 @@ def strategy_version_create(
         created_at=now,
     )
     audit(actor=actor, action="strategy.version_created", obj=version, after={"config": version.config, "stage": stage})
-    if activate:
-        strategy_version_activate(version_id=version.pk, actor=actor, now=now)
-    return version
+    return strategy_version_activate(version_id=version.pk, actor=actor, now=now) if activate else version
 
 
 def stage_of_next(version: StrategyVersion | None) -> Stage:
