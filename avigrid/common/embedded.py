@@ -16,6 +16,8 @@ import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from avigrid.common.supervisor import die_with_parent
+
 ROOT = Path(__file__).resolve().parents[2]
 VAR = ROOT / ".var"
 START_TIMEOUT_S = 30.0
@@ -139,6 +141,7 @@ def _start_redis(folder: Path, servers: Servers) -> str:
             stdout=out,
             stderr=out,
             start_new_session=True,  # Ctrl-C belongs to the supervisor, which stops this one last
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - it only calls prctl
         )
 
     pid_file = folder / "valkey.pid"

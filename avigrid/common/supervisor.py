@@ -18,6 +18,7 @@ from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None  # loaded here: a forked child must not load anything
 STOP_GRACE_S = 10.0
 RESTART_DELAYS_S = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Waits before the first, second, ... restart of a child that keeps falling; the last one repeats."""
@@ -25,11 +26,12 @@ STABLE_AFTER_S = 30.0
 
 
 def _prctl(option: int, value: int) -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+    if _LIBC is not None:
+        _LIBC.prctl(option, value, 0, 0, 0)
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
+    """For `preexec_fn`: SIGTERM once the thread that started this child is gone, however it went."""
     _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
@@ -54,7 +56,7 @@ class Child:
                 stdout=out,
                 stderr=out,
                 start_new_session=True,
-                preexec_fn=_die_with_parent,  # noqa: PLW1509 - the supervisor has one thread
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - the supervisor has one thread
             )
         self.started = time.monotonic()
         self.restart_at = None

@@ -10,25 +10,26 @@ from pathlib import Path
 
 from avigrid.common import embedded, supervisor
 
-FOLDER = embedded.VAR / "chaos"
-
 
 class Servers:
-    def __init__(self) -> None:
-        FOLDER.mkdir(parents=True, exist_ok=True)
+    """`name` is the folder below `.var` they live in."""
+
+    def __init__(self, name: str) -> None:
+        self.folder = embedded.VAR / name
+        self.folder.mkdir(parents=True, exist_ok=True)
         self._redis_port = embedded.free_port()
         os.environ["REDIS_URL"] = f"redis://127.0.0.1:{self._redis_port}/0"
         os.environ.pop("DATABASE_URL", None)
         self.start_redis()
         supervisor._prctl(supervisor._PR_SET_CHILD_SUBREAPER, 1)  # so that a killed server is ours to reap
-        embedded.ensure(name="chaos")
-        self._data = FOLDER / "postgres"
+        embedded.ensure(name=name)
+        self._data = self.folder / "postgres"
 
     def start_redis(self) -> None:
-        with (FOLDER / "redis.log").open("ab") as out:
+        with (self.folder / "redis.log").open("ab") as out:
             self._redis = subprocess.Popen(
                 [embedded._redis_program(), "--port", str(self._redis_port), "--bind", "127.0.0.1", "--save", ""],
-                cwd=FOLDER,
+                cwd=self.folder,
                 stdout=out,
                 stderr=out,
             )

@@ -14,16 +14,19 @@ from avigrid.kernel.market import Kline
 from marketdata.models import KlineSource
 from marketdata.selectors.instruments import instrument
 from marketdata.services.klines import klines_store
+from risk.core.states import StateSource
+from risk.services.states import halt
 from tests.chaos.wire import Wire
 from trading.avi5.config import StrategyConfig
 from trading.avi5.levels import build_plan
 from trading.models import OPEN_PLAN_STATUSES, Decision, Plan, Signal, StrategyVersion
 from trading.services.placing import signal_place
-from trading.services.plan_commands import plan_break_even, plan_close
+from trading.services.plan_commands import plan_break_even, plan_cancel_entries, plan_close
 from trading.services.strategy_versions import strategy_version_create
 from trading.services.times import from_ms
 
 BAR_MS = 300_000
+_WEIGHTS = {"place": 8, "close": 1, "break_even": 1, "stop_buying": 1, "jump": 1, "small_jump": 5}
 
 
 class Trader:
@@ -42,11 +45,14 @@ class Trader:
             self._version(StrategyConfig.from_mapping({"profile": "grid"})),
         ]
 
-    def act(self) -> str:
-        """One thing an operator or the market does; trouble with the database or the venue is part of the game."""
-        action = self.rng.choices(("place", "close", "break_even", "jump", "small_jump"), weights=(8, 1, 1, 1, 5), k=1)[
-            0
-        ]
+    def act(self, wanted: str = "") -> str:
+        """One thing an operator or the market does; trouble with the database or the venue is part of the game.
+
+        Every other time it is the `wanted` one.
+        """
+        action = self.rng.choices(tuple(_WEIGHTS), weights=tuple(_WEIGHTS.values()), k=1)[0]
+        if wanted and self.rng.random() < 0.5:
+            action = wanted
         try:
             getattr(self, f"_{action}")()
         except (AviGridError, OperationalError, InterfaceError, OSError) as error:
@@ -110,6 +116,15 @@ class Trader:
         plan = self._any_plan()
         if plan is not None:
             plan_break_even(plan_id=plan.pk, user="chaos")
+
+    def _stop_buying(self) -> None:
+        plan = self._any_plan()
+        if plan is not None:
+            plan_cancel_entries(plan_id=plan.pk, user="chaos")
+
+    def flatten(self) -> bool:
+        halt(account_id=self.account_id, source=StateSource.COMMAND, reason="chaos", actor="chaos", flatten=True)
+        return True
 
     def _jump(self) -> None:
         self.wire.jump(self.rng.choice(self.symbols), self.rng.choice((-1, 1)) * self.rng.uniform(0.008, 0.02))

@@ -1,8 +1,8 @@
 """The simulated exchange's control port: faults, price jumps, its own truth."""
 
 import json
-import random
 import urllib.request
+from collections.abc import Mapping
 from typing import Any
 
 FAULTS: tuple[dict[str, Any], ...] = (
@@ -39,10 +39,9 @@ class Wire:
     def jump(self, symbol: str, ratio: float) -> None:
         self._call("POST", "/sim/market", {"action": "price_jump", "symbol": symbol, "ratio": round(ratio, 5)})
 
-    def random_fault(self, rng: random.Random) -> str:
-        fault = rng.choice(FAULTS)
-        self._call("POST", "/sim/faults", fault)
-        return str(fault["name"])
+    def fault(self, fault: Mapping[str, Any]) -> bool:
+        self._call("POST", "/sim/faults", dict(fault))
+        return True
 
     def clear(self) -> None:
         self._call("DELETE", "/sim/faults")

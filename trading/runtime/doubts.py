@@ -12,6 +12,7 @@ from trading.engine.lifecycle import OrderEventKind
 from trading.models import LIVE_STATUSES, Order
 from trading.runtime import gauges
 from trading.runtime.context import Context
+from trading.runtime.faults import fault_point
 from trading.runtime.hearing import Effects, Hearing
 from trading.services.alerts import alert_raise
 from trading.services.order_events import order_event_apply
@@ -76,6 +77,7 @@ class Doubts:
         except AviGridError as error:
             log.warning("evidence_unavailable", order=order.order_link_id, code=error.code)
             return  # no answer proves nothing
+        fault_point("after_evidence")
         with self.context.books():
             order = Order.objects.select_related("plan").get(pk=order.pk)
             if order.status == OrderStatus.SUBMITTING.value:

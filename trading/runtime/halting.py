@@ -11,6 +11,7 @@ from risk.selectors.guards import effective_state
 from trading.avi5.state import EventKind, MarketView, PlanEvent
 from trading.models import OPEN_PLAN_STATUSES, Plan
 from trading.runtime.context import Context
+from trading.runtime.faults import fault_point
 from trading.runtime.flatten import ESCALATE_AFTER, Flattener
 from trading.runtime.guarding import plan_guarded
 from trading.services.alerts import alert_raise
@@ -87,6 +88,7 @@ class Halting:
             log.warning("flatten_without_answer", code=error.code)
             self._escalate(flattening, now, "the venue does not answer")
             return False
+        fault_point("while_flattening")
         if not held and not resting:
             return True
         self._kill_plans(flattening.symbol)

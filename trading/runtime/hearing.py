@@ -83,6 +83,7 @@ class Hearing:
             for one in heard:
                 self._one(one, effects)
             self.step(effects.plans)
+            fault_point("inside_booking")
         return effects
 
     def _one(self, one: Heard, effects: Effects) -> None:

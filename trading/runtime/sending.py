@@ -154,6 +154,7 @@ class Sender:
             if intent is None:
                 return
             order_event_apply(order=order, event=OrderEventKind.SEND, now=self.context.now())
+            fault_point("inside_submitting")
         fault_point("after_submitting_commit")
         error: AviGridError | None = None
         venue_order_id = ""
