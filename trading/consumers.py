@@ -8,13 +8,13 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from accounts.consumers import AccessBound
 from accounts.permissions import socket_role
 from trading.runtime import fragments as _registered  # noqa: F401 - fills the registry, whoever knocks first
-from trading.runtime import screen
+from trading.runtime import hub, screen
 
 
 class ScreenConsumer(AccessBound, AsyncWebsocketConsumer):
     """`/ws/screen/?fragments=topbar,signals&lang=en`; closes with 4401 unless a verified person of some role asks."""
 
-    watcher: screen.Watcher | None = None
+    watcher: hub.Watcher | None = None
 
     async def connect(self) -> None:
         await self.accept()
@@ -26,13 +26,13 @@ class ScreenConsumer(AccessBound, AsyncWebsocketConsumer):
         query = parse_qs(self.scope.get("query_string", b"").decode("latin-1"))
         names = screen.registry.known(query.get("fragments", [""])[0].split(","))
         language = "ru" if query.get("lang", ["en"])[0] == "ru" else "en"
-        self.watcher = screen.Watcher(screen.Reader(role, language), names, self._write)
-        await screen.hub().join(self.watcher)
+        self.watcher = hub.Watcher(screen.Reader(role, language), names, self._write)
+        hub.hub().join(self.watcher)
 
     async def disconnect(self, code: int) -> None:
         await self.unbind_access()
         if self.watcher is not None:
-            screen.hub().leave(self.watcher)
+            hub.hub().leave(self.watcher)
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         """Pages have nothing to say here; a ping is answered so that a dead line is noticed."""

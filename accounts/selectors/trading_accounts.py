@@ -3,8 +3,10 @@
 from django.db.models import QuerySet
 
 from accounts.models import ApiKey, TradingAccount
+from avigrid.common.reading import read_once
 
 
+@read_once
 def trading_account(account_id: int) -> TradingAccount | None:
     return TradingAccount.objects.filter(pk=account_id).first()
 
@@ -28,6 +30,7 @@ def api_keys() -> QuerySet[ApiKey]:
     return ApiKey.objects.select_related("account", "created_by").defer("ciphertext")
 
 
+@read_once
 def primary_account() -> TradingAccount | None:
     """The account the desk shows: the oldest active one."""
     return trading_accounts().first()

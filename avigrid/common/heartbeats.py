@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 
 from avigrid.common import metrics
 from avigrid.common.models import Heartbeat
+from avigrid.common.reading import read_once
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ def beat(process: str, detail: dict[str, object] | None = None, *, started: bool
     metrics.HEARTBEAT.labels(process=process).set(time.time())  # noqa: TID251
 
 
+@read_once
 def lives() -> list[ProcessLife]:
     rows = Heartbeat.objects.annotate(age=Now() - F("beat_at"), uptime=F("beat_at") - F("started_at")).order_by(
         "process"

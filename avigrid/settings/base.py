@@ -40,6 +40,9 @@ MIDDLEWARE = [
     "avigrid.common.middleware.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    # Pages compress to a fifth. BREACH needs a secret that stays the same from answer to answer: the CSRF token is masked
+    # anew each time, and the middleware adds a random number of bytes to every answer.
+    "django.middleware.gzip.GZipMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -49,6 +52,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "avigrid.common.middleware.ReadingMiddleware",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
 ]
 
@@ -203,6 +207,16 @@ AVIGRID: dict[str, Any] = {
     "ALERT_HALTS": env.words("AVIGRID_ALERT_HALTS", ""),
     # where rows go before retention deletes them; "" = .var/archive
     "ARCHIVE_FOLDER": env.text("AVIGRID_ARCHIVE_FOLDER", ""),
+    # days in the database; then rows go to the archive folder. 0 = for ever. What was traded is always kept
+    "KEEP_DAYS": {
+        "klines": env.integer("AVIGRID_KEEP_KLINES_DAYS", 400, minimum=0),
+        "book_features": env.integer("AVIGRID_KEEP_BOOK_FEATURES_DAYS", 400, minimum=0),
+        "public_trades": env.integer("AVIGRID_KEEP_PUBLIC_TRADES_DAYS", 90, minimum=0),
+        "order_book_log": env.integer("AVIGRID_KEEP_ORDER_BOOK_LOG_DAYS", 30, minimum=0),
+        "decisions": env.integer("AVIGRID_KEEP_DECISIONS_DAYS", 400, minimum=0),
+        "outbox": env.integer("AVIGRID_KEEP_OUTBOX_DAYS", 90, minimum=0),
+        "equity": env.integer("AVIGRID_KEEP_EQUITY_DAYS", 90, minimum=0),
+    },
 }
 
 LOG_LEVEL = env.text("AVIGRID_LOG_LEVEL", "INFO")

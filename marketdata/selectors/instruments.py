@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+from avigrid.common.reading import read_once
 from avigrid.kernel import instrument as kernel
 from avigrid.kernel.errors import Rejected
 from marketdata.models import Instrument
@@ -28,6 +29,7 @@ class UnknownInstrument(Rejected):
     code = "unknown_instrument"
 
 
+@read_once
 def instrument(symbol: str) -> kernel.Instrument:
     """Raises UnknownInstrument. `status` other than "Trading" means: manage what is open, open nothing."""
     found = instruments(symbol)
@@ -44,6 +46,7 @@ def instruments(*symbols: str) -> list[kernel.Instrument]:
     return [_to_kernel(row) for row in query.values(*_EXACT, *_OTHER)]
 
 
+@read_once
 def whitelist() -> tuple[str, ...]:
     """Symbols that are streamed, stored and decided on: chosen by the operator and listed by the venue."""
     return _symbols(in_whitelist=True, status="Trading")

@@ -5,12 +5,14 @@ from datetime import UTC, datetime
 from django.db import connection
 from django.db.models import Q
 
+from avigrid.common.reading import read_once
 from avigrid.kernel.money import ZERO
 from risk.core.snapshot import Guards, LastEntry, SymbolState
 from risk.core.states import State, strictest
 from risk.models import TradingState
 
 
+@read_once
 def effective_state(account_id: int, symbol: str | None = None) -> State:
     """The stricter of account and symbol, in one query; `symbol` None asks for the account alone."""
     scope = Q(symbol__isnull=True) if symbol is None else Q(symbol__isnull=True) | Q(symbol=symbol)
@@ -18,6 +20,7 @@ def effective_state(account_id: int, symbol: str | None = None) -> State:
     return strictest(State(value) for value in rows)
 
 
+@read_once
 def states_of(account_id: int) -> list[TradingState]:
     """Every state that was ever set, the account's own first, ACTIVE ones included."""
     rows = TradingState.objects.filter(account_id=account_id).select_related("changed_by")

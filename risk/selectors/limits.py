@@ -5,6 +5,7 @@ from dataclasses import fields
 from django.db import connection
 from django.db.models import QuerySet
 
+from avigrid.common.reading import read_once
 from risk.core.limits import RiskLimits
 from risk.models import RiskLimitsVersion
 
@@ -13,6 +14,7 @@ FIELDS = tuple(field.name for field in fields(RiskLimits))
 _CURRENT = f"SELECT version, {', '.join(FIELDS)} FROM risk_risklimitsversion WHERE account_id = %s AND active"  # noqa: S608
 
 
+@read_once
 def current_limits(account_id: int) -> tuple[int, RiskLimits]:
     """(version, limits); version 0 is the defaults, in force until an admin makes the first version."""
     with connection.cursor() as cursor:

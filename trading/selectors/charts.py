@@ -1,7 +1,7 @@
 """A symbol's chart as numbers: closed 5m bars, what AVI-5 measures on them, and what happened there."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from avigrid.exchange.kline_table import KlineTable
-from marketdata.indicators import batch
+from marketdata.indicators import formulas
 from marketdata.selectors import bars
 from marketdata.selectors.times import to_datetime, to_ms
 from trading.avi5.config import StrategyConfig
@@ -99,10 +99,18 @@ def _empty(symbol: str, config: StrategyConfig) -> dict[str, JsonValue]:
 
 
 def _series(table: KlineTable, config: StrategyConfig) -> dict[str, npt.NDArray[np.float64]]:
-    vwap, sigma = batch.vwap_sigma(
-        batch.typical_price(table.high, table.low, table.close), table.volume, config.vwap_bars
-    )
-    top, bottom = batch.donchian(table.high, table.low, config.donchian_bars)
+    """By the plain formulas: a page's few hundred bars are done before the compiled ones would be loaded."""
+    high, low, volume = table.high.tolist(), table.low.tolist(), table.volume.tolist()
+    typical = ((table.high + table.low + table.close) / 3.0).tolist()
+    ends = range(1, len(table) + 1)
+    bands = [
+        formulas.vwap_sigma(typical, volume, end - config.vwap_bars, end)
+        if end >= config.vwap_bars
+        else (formulas.NAN, formulas.NAN)
+        for end in ends
+    ]
+    vwap, sigma = np.array(bands).T
+    bars_before = config.donchian_bars
     near, far = config.trigger_sigma_x * sigma, config.max_sigma_x * sigma
     return {
         "vwap": vwap,
@@ -110,9 +118,16 @@ def _series(table: KlineTable, config: StrategyConfig) -> dict[str, npt.NDArray[
         "lower": vwap - near,
         "upper_far": vwap + far,
         "lower_far": vwap - far,
-        "donchian_top": top,
-        "donchian_bottom": bottom,
+        "donchian_top": _before(formulas.highest, high, bars_before),
+        "donchian_bottom": _before(formulas.lowest, low, bars_before),
     }
+
+
+def _before(
+    extreme: Callable[[Sequence[float], int, int], float], values: Sequence[float], count: int
+) -> npt.NDArray[np.float64]:
+    """Of the `count` bars before each."""
+    return np.array([extreme(values, at - count, at) if at >= count else formulas.NAN for at in range(len(values))])
 
 
 def _marks(symbol: str, account_id: int | None, since: datetime, until: datetime) -> list[Mark]:

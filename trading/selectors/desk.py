@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from accounts.selectors.trading_accounts import primary_account
 from avigrid.common import heartbeats
+from avigrid.common.reading import read_once
 from avigrid.kernel.money import ZERO
 from marketdata.selectors.prices import Quote, quotes
 from risk.core.states import State
@@ -18,8 +19,6 @@ from risk.selectors.guards import effective_state
 from risk.selectors.limits import limits_of
 from trading.avi5.spec import PlanSpec
 from trading.models import (
-    OPEN_PLAN_STATUSES,
-    EquitySnapshot,
     Fill,
     LedgerEntry,
     LedgerKind,
@@ -28,14 +27,13 @@ from trading.models import (
     Plan,
     PlanStatus,
     Position,
-    ReconciliationFinding,
     ReconciliationRun,
     Signal,
     SignalStatus,
-    StrategyVersion,
 )
 from trading.selectors.alive import is_alive, process_label
 from trading.selectors.exchange_time import ExchangeTime, exchange_time
+from trading.selectors.open_plans import held_positions, newest_wallet, open_findings, open_plans
 
 SHOWN_CLOSED_PLANS = 5
 ALERT_SHOWN_S = 20.0
@@ -71,8 +69,6 @@ class TopBar:
     pnl_today_r: Decimal
     open_risk_r: Decimal
     max_risk_r: Decimal
-    stage: str
-    strategy: str
 
     @property
     def silent_processes(self) -> int:
@@ -157,16 +153,14 @@ class PlanRow:
 
 def top_bar() -> TopBar:
     account = primary_account()
-    version = StrategyVersion.objects.filter(is_active=True).first()
     chips = [ProcessChip(process_label(life.process), life.age_s, is_alive(life)) for life in heartbeats.lives()]
-    strategy, stage = (str(version), version.stage) if version else ("no strategy", "")
     if account is None:
         return TopBar(
             None, "", "simulated", State.ACTIVE, chips, ReconciliationBadge("never", None, 0, 0), None,
-            ZERO, ZERO, ZERO, ZERO, stage, strategy,
+            ZERO, ZERO, ZERO, ZERO,
         )  # fmt: skip
     limits = limits_of(account.pk)
-    equity = EquitySnapshot.objects.filter(account=account.pk).first()
+    equity = newest_wallet(account.pk)
     rows = plan_rows(account.pk)
     open_pnl = sum((row.unrealised_usd for row in rows), ZERO)
     today = realised_today(account.pk) + open_pnl
@@ -182,11 +176,10 @@ def top_bar() -> TopBar:
         pnl_today_r=today / limits.r_usd,
         open_risk_r=sum((_open_risk(row) for row in rows), ZERO) / limits.r_usd,
         max_risk_r=limits.max_total_risk_r,
-        stage=stage,
-        strategy=strategy,
     )
 
 
+@read_once
 def realised_today(account_id: int) -> Decimal:
     """Trades, fees and funding since 00:00 UTC of the exchange's day, as booked."""
     newest = LedgerEntry.objects.filter(account=account_id).order_by("-at").values_list("at", flat=True).first()
@@ -209,10 +202,10 @@ def _open_risk(row: PlanRow) -> Decimal:
     return max(filled + (waiting if not row.plan.entries_cancelled else ZERO), ZERO)
 
 
+@read_once
 def _reconciliation(account_id: int) -> ReconciliationBadge:
     run = ReconciliationRun.objects.filter(account=account_id, finished_at__isnull=False).first()
-    findings = ReconciliationFinding.objects.filter(account=account_id, is_open=True)
-    severities = list(findings.values_list("severity", flat=True))
+    severities = [finding.severity for finding in open_findings(account_id)]
     if run is None or run.finished_at is None:
         return ReconciliationBadge("never", None, len(severities), severities.count("critical"))
     age_s = (timezone.now() - run.finished_at).total_seconds()
@@ -268,10 +261,10 @@ def on_wall(moment: datetime, clock: ExchangeTime | None) -> datetime:
     return timezone.now() + (moment - exchange_now) / clock.rate_ratio
 
 
+@read_once
 def plan_rows(account_id: int) -> list[PlanRow]:
     """Open plans, oldest first, with what they hold and what they are worth now."""
-    plans = list(Plan.objects.filter(account=account_id, status__in=OPEN_PLAN_STATUSES).order_by("created_at"))
-    return rows_of(account_id, plans)
+    return rows_of(account_id, open_plans(account_id))
 
 
 def closed_plans(account_id: int, count: int = SHOWN_CLOSED_PLANS) -> list[PlanRow]:
@@ -282,7 +275,7 @@ def closed_plans(account_id: int, count: int = SHOWN_CLOSED_PLANS) -> list[PlanR
 def rows_of(account_id: int, plans: list[Plan]) -> list[PlanRow]:
     if not plans:
         return []
-    positions = {(p.symbol, p.position_idx): p for p in Position.objects.filter(account=account_id).exclude(size=0)}
+    positions = {(p.symbol, p.position_idx): p for p in held_positions(account_id)}
     orders: dict[int, list[Order]] = defaultdict(list)
     for order in Order.objects.filter(plan__in=plans):
         orders[order.plan_id].append(order)

@@ -19,9 +19,9 @@ from risk.selectors.history import state_changes
 from risk.selectors.limits import current_limits
 from risk.selectors.locks import LockView, locks_of
 from risk.selectors.usage import usage_of
-from trading.models import OPEN_PLAN_STATUSES, Plan
 from trading.selectors.desk import on_wall
 from trading.selectors.exchange_time import exchange_time
+from trading.selectors.open_plans import open_plans
 from trading.selectors.risk_view import marks_of, snapshot_of
 from trading.selectors.strategy import active_version
 
@@ -88,9 +88,7 @@ def _snapshot(account_id: int, now_ms: int) -> Snapshot | None:
     watched = sorted(instruments.whitelist())
     if not watched:
         return None
-    held = set(
-        Plan.objects.filter(account_id=account_id, status__in=OPEN_PLAN_STATUSES).values_list("symbol", flat=True)
-    )
+    held = {plan.symbol for plan in open_plans(account_id)}
     version = active_version()
     stage = Stage(version.stage) if version else Stage.VALIDATION
     marks = marks_of({*held, watched[0]})

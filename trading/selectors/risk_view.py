@@ -21,8 +21,6 @@ from risk.selectors.limits import limits_of
 from trading.avi5.spec import PlanSpec
 from trading.models import (
     LIVE_STATUSES,
-    OPEN_PLAN_STATUSES,
-    EquitySnapshot,
     LedgerEntry,
     Order,
     Plan,
@@ -32,6 +30,7 @@ from trading.models import (
     Severity,
 )
 from trading.selectors.exchange_time import EXECUTION_STALE_S, process_name
+from trading.selectors.open_plans import held_positions, newest_wallet, open_findings, open_plans
 
 _BAR_MIN = 5
 _FULL_SCOPES = ("start", "reconnect", "positions", "full", "manual")
@@ -71,8 +70,10 @@ def snapshot_of(
     account = trading_account(account_id)
     if account is None:
         raise Rejected(f"There is no trading account {account_id}.", code="unknown_account")
-    positions = list(Position.objects.filter(account_id=account_id).exclude(size=0))
-    wallet = EquitySnapshot.objects.filter(account_id=account_id).order_by("-at").first()
+    positions = held_positions(account_id)
+    plans = open_plans(account_id)
+    findings = open_findings(account_id)
+    wallet = newest_wallet(account_id)
     unrealised = [_unrealised(row, marks.get(row.symbol)) for row in positions]
     open_loss = -sum((value for value in unrealised if value < 0), ZERO)
     missing = _missing(account_id, wallet is not None, symbol in marks)
@@ -85,14 +86,14 @@ def snapshot_of(
         available_usd=wallet.available_usd if wallet else ZERO,
         initial_margin_usd=wallet.initial_margin_usd if wallet else ZERO,
         maintenance_margin_usd=wallet.maintenance_margin_usd if wallet else ZERO,
-        open_plans=open_plans_of(account_id, marks),
+        open_plans=_open_plans(account_id, plans, positions, marks),
         day=DayResult(realised_usd=realised_since_midnight(account_id, now_ms), open_loss_usd=open_loss),
         freshness=(_freshness(symbol, now_ms, marks.get(symbol)),),
-        reconciliation=_reconciliation(account_id, now_ms),
+        reconciliation=_reconciliation(account_id, now_ms, findings),
         orders_last_minute=orders["minute"],
         orders_today=orders["day"],
         clock_offset_ms=clock_offset_ms,
-        blocked_symbols=_blocked(account_id, symbol),
+        blocked_symbols=_blocked(symbol, plans, findings),
         unavailable=missing,
     )
 
@@ -121,20 +122,43 @@ def open_request(
 
 def open_plans_of(account_id: int, marks: dict[str, MarkPrice]) -> tuple[OpenPlan, ...]:
     """Intents, unknown and unfilled entries counted as if filled; risk measured to the current stop."""
-    plans = list(Plan.objects.filter(account_id=account_id, status__in=OPEN_PLAN_STATUSES).order_by("id"))
+    return _open_plans(account_id, open_plans(account_id), held_positions(account_id), marks)
+
+
+def _open_plans(
+    account_id: int, plans: list[Plan], positions: list[Position], marks: dict[str, MarkPrice]
+) -> tuple[OpenPlan, ...]:
+    if not plans:
+        return ()
     pending: dict[int, list[Order]] = {}
     entries = Order.objects.filter(plan__in=plans, role=OrderRole.ENTRY.value, status__in=LIVE_STATUSES)
     for order in entries:
         pending.setdefault(order.plan_id, []).append(order)
-    held = {
-        (row.symbol, row.position_idx): row for row in Position.objects.filter(account_id=account_id).exclude(size=0)
-    }
+    held = {(row.symbol, row.position_idx): row for row in positions}
+    coins = {row.symbol: row.base_coin for row in instruments.instruments(*{plan.symbol for plan in plans})}
+    most = limits_of(account_id).max_leverage
     return tuple(
-        _open_plan(plan, pending.get(plan.pk, []), held.get((plan.symbol, plan.position_idx)), marks) for plan in plans
+        _open_plan(
+            plan,
+            pending.get(plan.pk, []),
+            held.get((plan.symbol, plan.position_idx)),
+            marks,
+            base_coin=coins.get(plan.symbol) or instruments.instrument(plan.symbol).base_coin,
+            max_leverage=most,
+        )
+        for plan in plans
     )
 
 
-def _open_plan(plan: Plan, entries: list[Order], position: Position | None, marks: dict[str, MarkPrice]) -> OpenPlan:
+def _open_plan(
+    plan: Plan,
+    entries: list[Order],
+    position: Position | None,
+    marks: dict[str, MarkPrice],
+    *,
+    base_coin: str,
+    max_leverage: Decimal,
+) -> OpenPlan:
     spec = PlanSpec.from_json(plan.spec)
     stop = plan.stop_price if plan.stop_price is not None else spec.stop
     filled = abs(position.size) if position else ZERO
@@ -160,12 +184,12 @@ def _open_plan(plan: Plan, entries: list[Order], position: Position | None, mark
     return OpenPlan(
         plan_id=plan.pk,
         symbol=plan.symbol,
-        base_coin=instruments.instrument(plan.symbol).base_coin,
+        base_coin=base_coin,
         direction=plan.direction,
         risk_usd=risk,
         notional_usd=notional,
         quantity=quantity,
-        margin_usd=notional / limits_of(plan.account_id).max_leverage,
+        margin_usd=notional / max_leverage,
     )
 
 
@@ -199,7 +223,7 @@ def _freshness(symbol: str, now_ms: int, mark: MarkPrice | None) -> Freshness:
     )
 
 
-def _reconciliation(account_id: int, now_ms: int) -> Reconciliation:
+def _reconciliation(account_id: int, now_ms: int, findings: list[ReconciliationFinding]) -> Reconciliation:
     run = (
         ReconciliationRun.objects.filter(account_id=account_id, finished_at__isnull=False, scope__in=_FULL_SCOPES)
         .exclude(status="incomplete")
@@ -209,20 +233,15 @@ def _reconciliation(account_id: int, now_ms: int) -> Reconciliation:
     )
     if run is None:
         return Reconciliation()
-    unexplained = ReconciliationFinding.objects.filter(
-        account_id=account_id, is_open=True, severity=Severity.CRITICAL, kind="position_mismatch"
-    ).exists()
+    unexplained = any(row.severity == Severity.CRITICAL and row.kind == "position_mismatch" for row in findings)
     return Reconciliation(finished_ms=now_ms - int(run.age.total_seconds() * 1000), good=not unexplained)
 
 
-def _blocked(account_id: int, symbol: str) -> tuple[BlockedSymbol, ...]:
+def _blocked(symbol: str, plans: list[Plan], findings: list[ReconciliationFinding]) -> tuple[BlockedSymbol, ...]:
     blocked = []
-    if Plan.objects.filter(account_id=account_id, symbol=symbol, status="closing").exists():
+    if any(plan.symbol == symbol and plan.status == "closing" for plan in plans):
         blocked.append(BlockedSymbol(symbol, "a plan is being closed"))
-    foreign = ReconciliationFinding.objects.filter(
-        account_id=account_id, symbol=symbol, is_open=True, kind__in=("position_foreign", "position_mismatch")
-    )
-    if foreign.exists():
+    if any(row.symbol == symbol and row.kind in ("position_foreign", "position_mismatch") for row in findings):
         blocked.append(BlockedSymbol(symbol, "a position there is not explained"))
     return tuple(blocked)
 

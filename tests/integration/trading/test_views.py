@@ -81,15 +81,15 @@ def get(client: Client, path: str, status: int = 200) -> str:
 
 
 PAGES = {
-    "/": 28,
-    "/symbols/": 21,
-    "/symbols/AAAUSDT/": 20,
-    "/decisions/": 20,
-    "/plans/": 21,
-    "/performance/": 26,
-    "/risk/": 46,
-    "/system/": 27,
-    "/reconciliation/": 20,
+    "/": 20,
+    "/symbols/": 20,
+    "/symbols/AAAUSDT/": 18,
+    "/decisions/": 19,
+    "/plans/": 18,
+    "/performance/": 24,
+    "/risk/": 30,
+    "/system/": 23,
+    "/reconciliation/": 18,
 }
 
 

@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 from django.core.cache import cache
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
+from avigrid.common.reading import Kept, reading
 from tests.support.api_world import ApiWorld
-from trading.runtime import fragments, screen
+from trading.runtime import fragments, hub, screen
 from trading.services.placing import signal_place
 from trading.services.times import from_ms
 
@@ -76,31 +79,129 @@ def test_a_page_holds_a_bounded_number_of_fragments() -> None:
     assert len(screen.registry.known(f"book:S{number}" for number in range(500))) == screen.MOST_FRAGMENTS
 
 
-def test_after_quiet_what_ages_is_painted_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(screen, "QUIET_S", 0.01)
-    monkeypatch.setattr(screen, "PAUSE_S", 0)
-    painted: list[list[str]] = []
+class Screen:
+    """A hub whose fragments render as `{name}@{language} {version}`; every page's post lies in `sent`."""
 
-    async def render_many(names: list[str], reader: screen.Reader) -> str:
-        painted.append(names)
-        return "<i></i>"
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.hub: Any = hub.Hub()
+        self.version: dict[str, int] = {}
+        self.broken: set[str] = set()
+        self.rendered: list[list[str]] = []
+        self.sent: dict[str, list[str]] = {}
+        monkeypatch.setattr(hub, "render_many", self._render_many)
 
-    monkeypatch.setattr(screen, "render_many", render_many)
+    async def _render_many(self, names: list[str], reader: screen.Reader, facts: object) -> dict[str, str]:
+        self.rendered.append(names)
+        return {
+            name: f"[{name}@{reader.language} {self.version.get(name, 0)}]" for name in names if name not in self.broken
+        }
 
-    async def scene() -> None:
-        sent = asyncio.Event()
+    def open(self, page: str, fragments: set[str], reader: screen.Reader = READERS[0]) -> Any:
+        self.sent[page] = []
 
         async def send(html: str) -> None:
-            sent.set()
+            self.sent[page].append(html)
 
-        hub: Any = screen.Hub()
-        hub.watchers.add(screen.Watcher(READERS[0], frozenset({"topbar", "plans"}), send))
-        painting = asyncio.create_task(hub._paint())
-        await asyncio.wait_for(sent.wait(), 5)
+        watcher = hub.Watcher(reader, frozenset(fragments), send)
+        self.hub.watchers.add(watcher)
+        return watcher
+
+    def paint(self, *dirty: str) -> dict[str, list[str]]:
+        """What each page was sent by this painting."""
+        for letters in self.sent.values():
+            letters.clear()
+        asyncio.run(self.hub._paint_once(set(dirty)))
+        return {page: list(letters) for page, letters in self.sent.items()}
+
+
+def test_a_page_that_comes_is_sent_everything_and_the_others_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Screen(monkeypatch)
+    desk.open("one", {"topbar", "plans"})
+    assert desk.paint() == {"one": ["[plans@en 0][topbar@en 0]"]}
+    desk.open("two", {"topbar", "fills"})
+    assert desk.paint() == {"one": [], "two": ["[fills@en 0][topbar@en 0]"]}
+    # what the newcomer's painting found changed goes to everybody who shows it
+    desk.version["topbar"] = 1
+    desk.open("three", {"topbar"})
+    assert desk.paint() == {"one": ["[topbar@en 1]"], "two": ["[topbar@en 1]"], "three": ["[topbar@en 1]"]}
+
+
+def test_a_crowd_that_reconnects_costs_one_rendering(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Screen(monkeypatch)
+    for number in range(200):
+        desk.open(str(number), {"topbar", "plans"})
+    sent = desk.paint()
+    assert desk.rendered == [["plans", "topbar"]]
+    assert set(map(tuple, sent.values())) == {("[plans@en 0][topbar@en 0]",)}
+
+
+def test_what_a_page_shows_already_is_not_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Screen(monkeypatch)
+    desk.open("one", {"topbar", "plans"})
+    desk.open("russian", {"plans"}, READERS[1])
+    desk.paint()
+    assert desk.paint("plans", "topbar") == {"one": [], "russian": []}
+    desk.version["plans"] = 1
+    assert desk.paint("plans", "topbar") == {"one": ["[plans@en 1]"], "russian": ["[plans@ru 1]"]}
+
+
+def test_a_fragment_that_fails_holds_up_no_other_and_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Screen(monkeypatch)
+    desk.open("one", {"topbar", "plans"})
+    desk.paint()
+    desk.broken = {"plans"}
+    desk.version["topbar"] = 1
+    assert desk.paint("plans", "topbar") == {"one": ["[topbar@en 1]"]}
+    desk.broken = set()
+    assert desk.paint("plans") == {"one": ["[plans@en 0]"]}
+
+
+def test_a_socket_that_is_gone_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Screen(monkeypatch)
+    desk.open("one", {"plans"})
+    gone = desk.open("two", {"plans"})
+
+    async def refuse(html: str) -> None:
+        raise ConnectionError
+
+    gone.send = refuse
+    assert desk.paint()["one"] == ["[plans@en 0]"]
+    assert gone not in desk.hub.watchers
+
+
+def test_after_quiet_what_ages_is_painted_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub, "QUIET_S", 0.01)
+    monkeypatch.setattr(hub, "PAUSE_S", 0)
+    desk = Screen(monkeypatch)
+
+    async def scene() -> None:
+        watcher = desk.open("one", {"topbar", "plans"})
+        watcher.is_new = False
+        painted = asyncio.Event()
+
+        async def send(html: str) -> None:
+            painted.set()
+
+        watcher.send = send
+        painting = asyncio.create_task(desk.hub._paint())
+        await asyncio.wait_for(painted.wait(), 5)
         painting.cancel()
 
     asyncio.run(scene())
-    assert painted[0] == ["topbar"]
+    assert desk.rendered[0] == ["topbar"]
+
+
+@pytest.mark.django_db
+def test_facts_are_read_once_for_all_readers_of_one_painting() -> None:
+    cache.clear()
+    ApiWorld()
+    facts: Kept = {}
+    counts = []
+    for reader in READERS:
+        with CaptureQueriesContext(connection) as counted, reading(facts):
+            screen.render("topbar", reader, out_of_band=True)
+        counts.append(len(counted))
+    assert counts == [9, 0, 0, 0, 0, 0]
 
 
 def test_a_process_that_only_ever_saw_sockets_knows_every_fragment() -> None:

@@ -1,0 +1,189 @@
+"""Every open page of this process, and the painting that keeps them right.
+
+An event of the live group makes some fragments dirty; after a short pause each dirty one is rendered once for every
+kind of reader (role, language) that looks at it, and the same text goes to all their sockets, unless it is what they
+show already. One subscription to the channel layer serves all sockets. A page that (re)connects gets all its fragments
+with the next painting, so a lost event is never more than one reconnect away from being right.
+"""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import structlog
+from asgiref.sync import sync_to_async
+from channels.layers import get_channel_layer
+from django.db import connection
+from prometheus_client import Counter, Gauge
+
+from avigrid.common import push
+from avigrid.common.reading import Kept, reading
+from trading.runtime.screen import Reader, registry, render
+
+PAUSE_S = 0.02
+"""How long events gather before one rendering serves them all."""
+QUIET_S = 5.0
+"""After so long without any event what ages by itself (heartbeats) is painted anyway."""
+
+SOCKETS = Gauge("avigrid_sockets", "Open page sockets of this process")
+PUSHED = Counter("avigrid_pushed_characters_total", "Characters of HTML written to page sockets")
+log = structlog.get_logger(__name__)
+
+
+@dataclass(eq=False)
+class Watcher:
+    """One open page: which fragments it holds, and how to write to it."""
+
+    reader: Reader
+    fragments: frozenset[str]
+    send: Callable[[str], Awaitable[None]]
+    is_new: bool = True
+    """Until it was sent everything it shows."""
+
+
+@dataclass
+class Hub:
+    """Lives in the web process' event loop; one per process."""
+
+    watchers: set[Watcher] = field(default_factory=set)
+    last_event: float = 0.0
+    _dirty: set[str] = field(default_factory=set)
+    _sent: dict[tuple[Reader, str], str] = field(default_factory=dict)
+    """What every settled page of this reader was sent last."""
+    _is_deaf: bool = False
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _tasks: list["asyncio.Task[None]"] = field(default_factory=list)
+
+    def join(self, watcher: Watcher) -> None:
+        """Start serving a page. The next painting sends it everything it shows, rendered once for all that came."""
+        self.watchers.add(watcher)
+        SOCKETS.set(len(self.watchers))
+        if not self._tasks or any(task.done() for task in self._tasks):
+            for task in self._tasks:
+                task.cancel()
+            self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._paint())]
+        self._wake.set()
+
+    def leave(self, watcher: Watcher) -> None:
+        self.watchers.discard(watcher)
+        SOCKETS.set(len(self.watchers))
+
+    def mark(self, kind: str, payload: Mapping[str, object]) -> None:
+        self._dirty.update(registry.dirtied_by(kind, payload, self._shown()))
+        if self._dirty:
+            self._wake.set()
+
+    def _shown(self) -> set[str]:
+        return {name for watcher in self.watchers for name in watcher.fragments}
+
+    async def _listen(self) -> None:
+        """The one subscription; when Redis comes back after an absence everything is painted again."""
+        layer = get_channel_layer()
+        while True:
+            try:
+                channel = await layer.new_channel("screen")
+                await layer.group_add(push.GROUP, channel)
+                self._is_deaf = False
+                self._dirty.update(self._shown())
+                self._wake.set()
+                while True:
+                    message = await layer.receive(channel)
+                    self.last_event = time.monotonic()
+                    self.mark(message["kind"], message.get("payload", {}))
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:
+                self._is_deaf = True
+                log.warning("screen_subscription_lost", error=type(error).__name__)
+                await asyncio.sleep(1)
+
+    async def _paint(self) -> None:
+        while True:
+            try:
+                await asyncio.wait_for(self._wake.wait(), QUIET_S)
+            except TimeoutError:
+                self.mark("heartbeat", {})
+                if self._is_deaf:
+                    self._dirty.update(self._shown())
+            await asyncio.sleep(PAUSE_S)
+            self._wake.clear()
+            dirty, self._dirty = self._dirty, set()
+            began = time.monotonic()
+            try:
+                await self._paint_once(dirty)
+            except Exception as error:
+                log.error("painting_failed", error=repr(error))
+            # at most half of the time goes into painting, whatever the market does
+            await asyncio.sleep(min(time.monotonic() - began, QUIET_S))
+
+    async def _paint_once(self, dirty: set[str]) -> None:
+        newcomers = {watcher for watcher in self.watchers if watcher.is_new}
+        wanted: dict[Reader, set[str]] = defaultdict(set)
+        for watcher in self.watchers:
+            wanted[watcher.reader] |= watcher.fragments if watcher.is_new else watcher.fragments & dirty
+        facts: Kept = {}
+        for reader, names in wanted.items():
+            if names:
+                pieces = await render_many(sorted(names), reader, facts)
+                changed = {name for name, html in pieces.items() if self._sent.get((reader, name)) != html}
+                self._sent.update({(reader, name): html for name, html in pieces.items()})
+                for name in names - pieces.keys():
+                    self._sent.pop((reader, name), None)
+                await self._deliver(reader, pieces, changed, newcomers)
+        shown = {(watcher.reader, name) for watcher in self.watchers for name in watcher.fragments}
+        for key in self._sent.keys() - shown:
+            del self._sent[key]
+
+    async def _deliver(
+        self, reader: Reader, pieces: Mapping[str, str], changed: set[str], newcomers: set[Watcher]
+    ) -> None:
+        """Pages that show the same fragments get the same text, put together once."""
+        groups: dict[frozenset[str], list[Watcher]] = defaultdict(list)
+        for watcher in self.watchers:
+            if watcher.reader != reader or (watcher.is_new and watcher not in newcomers):
+                continue
+            groups[watcher.fragments.intersection(pieces if watcher.is_new else changed)].append(watcher)
+            watcher.is_new = False
+        for names, watchers in groups.items():
+            if names:
+                html = "".join(pieces[name] for name in sorted(names))
+                PUSHED.inc(len(html) * len(watchers))
+                await asyncio.gather(*(self._send(watcher, html) for watcher in watchers))
+
+    async def _send(self, watcher: Watcher, html: str) -> None:
+        try:
+            await watcher.send(html)
+        except Exception:  # a socket that is gone is no news for the others
+            self.leave(watcher)
+
+
+# one thread, so that its database connection stays open from painting to painting
+_painter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="painter")
+
+
+@sync_to_async(thread_sensitive=False, executor=_painter)
+def render_many(names: list[str], reader: Reader, facts: Kept) -> dict[str, str]:
+    """Each as HTML; one that cannot be rendered is missing and holds up no other. `facts` serve every reader."""
+    pieces = {}
+    with reading(facts):
+        for name in names:
+            try:
+                pieces[name] = render(name, reader, out_of_band=True)
+            except Exception as error:
+                connection.close()  # should it be the cause, the next fragment gets a new one
+                log.warning("fragment_failed", fragment=name, error=repr(error))
+    return pieces
+
+
+_hubs: dict[int, Hub] = {}
+
+
+def hub() -> Hub:
+    """The hub of the running event loop."""
+    loop = id(asyncio.get_running_loop())
+    if loop not in _hubs:
+        _hubs[loop] = Hub()
+    return _hubs[loop]
