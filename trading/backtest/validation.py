@@ -6,19 +6,14 @@ from statistics import median
 
 import numpy as np
 
-from avigrid.kernel.errors import Rejected
-from avigrid.kernel.instrument import Instrument
 from trading.avi5.config import StrategyConfig
-from trading.avi5.decide import Decision
-from trading.avi5.levels import plan_for
+from trading.avi5.spec import PlanSpec
 from trading.backtest.data import MarketData
 from trading.backtest.metrics import expectancy, max_drawdown, profit_factor, win_rate
-from trading.backtest.plan_run import END_OF_DATA, PlanRun
+from trading.backtest.plan_run import PlanRun
 from trading.backtest.result import BacktestSettings, PlanResult
-from trading.backtest.series import indicator_series
+from trading.backtest.series import decision_at, indicator_series
 from trading.backtest.track import build_track
-
-DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +64,12 @@ class Verdict:
 
 
 def judge(
-    trades: Sequence[ModelledTrade], *, started_ms: int, now_ms: int, thresholds: Thresholds | None = None
+    trades: Sequence[ModelledTrade], *, days: float, is_real_market: bool = True, thresholds: Thresholds | None = None
 ) -> Verdict:
-    """`started_ms`: when this strategy version entered validation. Trades in any order; only closed ones."""
+    """`days`: of bars this version decided on. Trades in any order; only closed ones."""
     limits = thresholds or Thresholds()
     ordered = sorted(trades, key=lambda trade: (trade.closed_ms, trade.decided_ms))
     rs = [trade.r for trade in ordered]
-    days = max(now_ms - started_ms, 0) / DAY_MS
     fall, _ = max_drawdown(np.cumsum(np.array(rs, dtype=np.float64)))
     gaps = [abs(trade.slippage_gap_bps) for trade in ordered if trade.slippage_gap_bps is not None]
     wins, factor = win_rate(rs), profit_factor(rs)
@@ -87,6 +81,13 @@ def judge(
         expectancy_r=expectancy(rs),
         sum_r=sum(rs),
         checks=(
+            _check(
+                "real_market",
+                float(is_real_market),
+                1.0,
+                is_real_market,
+                "signals of a real market, not a simulated one,",
+            ),
             _check("days", days, limits.min_days, days >= limits.min_days, "days of validation, at least"),
             _check(
                 "win_rate",
@@ -120,36 +121,28 @@ def judge(
     )
 
 
-def model_signal(
-    decision: Decision,
-    data: MarketData,
-    config: StrategyConfig,
-    *,
-    instrument: Instrument,
-    settings: BacktestSettings | None = None,
+def model_plan(
+    spec: PlanSpec, bar_start_ms: int, data: MarketData, config: StrategyConfig, settings: BacktestSettings
 ) -> PlanResult | None:
-    """The plan of a live decision over the bars recorded after it; None while it has not come to its end."""
-    settings = settings or BacktestSettings()
-    if not decision.direction:
-        raise Rejected(f"the decision on {decision.symbol} bar {decision.bar_start_ms} is no signal", code="no_signal")
-    at = int(np.searchsorted(data.bars_5m.start_ms, decision.bar_start_ms))
-    if at + 1 >= len(data.bars_5m) or int(data.bars_5m.start_ms[at]) != decision.bar_start_ms:
+    """The plan of a live signal over the bars recorded after its bar; None while the next bar is missing.
+
+    `reason` END_OF_DATA: it has not come to its end yet, and what it holds is valued at the last close.
+    """
+    at = int(np.searchsorted(data.bars_5m.start_ms, bar_start_ms))
+    if at + 1 >= len(data.bars_5m) or int(data.bars_5m.start_ms[at]) != bar_start_ms:
         return None
-    spec = plan_for(decision, config, instrument=instrument, fees=settings.fees, r_usd=settings.r_usd)
-    if not spec.is_placeable:
-        return None
-    track = build_track(data, indicator_series(data, config), config)
+    series = indicator_series(data, config)
+    track = build_track(data, series, config)
     run = PlanRun(
         number=1,
-        decision=decision,
+        decision=decision_at(data, series, at, config, settings.fees),
         spec=spec,
         track=track,
         first=track.first_of[at + 1],
         config=config,
         settings=settings,
     )
-    result = run.run()
-    return None if result.reason == END_OF_DATA else result
+    return run.run()
 
 
 def _check(name: str, value: float | None, limit: float, passed: bool, words: str) -> Check:

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from avigrid.kernel.money import bps_between
-from risk.core.states import Stage
 from risk.core.verdict import Verdict
 from risk.selectors.limits import limits_of
 from risk.services.decisions import preview
@@ -12,6 +11,7 @@ from trading.avi5.spec import PlanSpec
 from trading.models import OPEN_PLAN_STATUSES, Plan, Signal
 from trading.selectors.exchange_time import exchange_time
 from trading.selectors.risk_view import marks_of, open_request, snapshot_of
+from trading.selectors.stages import stage_in_force
 from trading.services.placing import MAINTENANCE_MARGIN_RATIO
 
 
@@ -59,7 +59,7 @@ def place_preview(*, signal_id: int, account_id: int) -> PlacePreview:
         snapshot=snapshot_of(
             account_id,
             symbol=signal.symbol,
-            stage=Stage(signal.decision.strategy.stage),
+            stage=stage_in_force(signal.decision.strategy),
             now_ms=clock.now_ms,
             marks=marks,
         ),

@@ -12,7 +12,6 @@ from accounts.selectors.trading_accounts import trading_account
 from accounts.services.audit import audit
 from avigrid.common import push
 from avigrid.kernel.errors import Rejected
-from risk.core.states import Stage
 from risk.core.verdict import Ruling
 from risk.selectors.limits import limits_of
 from risk.services.decisions import decide
@@ -21,6 +20,7 @@ from trading.avi5.state import MarketView
 from trading.models import OPEN_PLAN_STATUSES, Plan, PlanOrigin, PlanStatus, Signal, SignalStatus
 from trading.selectors.exchange_time import exchange_time
 from trading.selectors.risk_view import MarkPrice, marks_of, open_request, snapshot_of
+from trading.selectors.stages import stage_in_force
 from trading.services.locking import account_transaction, wake_execution
 from trading.services.plan_step import plan_step
 from trading.services.times import from_ms, to_ms
@@ -81,7 +81,7 @@ def signal_place(
         if moved is not None:
             return moved
         now_ms = to_ms(now)
-        stage = Stage(signal.decision.strategy.stage)
+        stage = stage_in_force(signal.decision.strategy)
         decision = decide(
             account_id=account_id,
             request=open_request(

@@ -1,13 +1,17 @@
 """The gate before live: thresholds of the specification, unknown values never pass."""
 
+import numpy as np
 import pytest
 
 from avigrid.kernel.instrument import FeeRates
 from tests.unit.trading.backtest.synthetic import filters, market
 from trading.avi5.config import StrategyConfig
+from trading.avi5.levels import plan_for
 from trading.backtest.bias import truncated
 from trading.backtest.driver import decisions_of, run_backtest
-from trading.backtest.validation import DAY_MS, ModelledTrade, judge, model_signal
+from trading.backtest.plan_run import END_OF_DATA
+from trading.backtest.result import BacktestSettings
+from trading.backtest.validation import ModelledTrade, judge, model_plan
 
 LOOSE = StrategyConfig(theta=0.1, max_cost_r=1.0, max_slippage_bps=60.0)
 
@@ -20,9 +24,10 @@ GOOD = [1.0, -0.5] * 20
 
 
 def test_a_good_month_is_ready() -> None:
-    verdict = judge(trades(GOOD), started_ms=0, now_ms=30 * DAY_MS)
+    verdict = judge(trades(GOOD), days=30)
     assert verdict.is_ready
     assert [check.name for check in verdict.checks] == [
+        "real_market",
         "days",
         "win_rate",
         "profit_factor",
@@ -46,14 +51,19 @@ def test_a_good_month_is_ready() -> None:
     ],
 )
 def test_what_is_missing_is_named(rs: list[float], gap: float | None, days: float, missing: list[str]) -> None:
-    verdict = judge(trades(rs, gap), started_ms=0, now_ms=int(days * DAY_MS))
+    verdict = judge(trades(rs, gap), days=days)
     assert [check.name for check in verdict.missing] == missing
     assert not verdict.is_ready
 
 
 def test_at_the_limits_it_passes() -> None:
     rs = [-1.0] * 10 + [2.0] * 9 + [-0.0001]
-    assert judge(trades(rs, 5.0), started_ms=0, now_ms=30 * DAY_MS).is_ready
+    assert judge(trades(rs, 5.0), days=30).is_ready
+
+
+def test_a_simulated_market_proves_nothing() -> None:
+    verdict = judge(trades(GOOD), days=30, is_real_market=False)
+    assert [check.name for check in verdict.missing] == ["real_market"]
 
 
 def test_a_live_signal_is_modelled_as_the_replay_would() -> None:
@@ -61,8 +71,13 @@ def test_a_live_signal_is_modelled_as_the_replay_would() -> None:
     result = run_backtest(data, LOOSE, instrument=filters())
     plan = next(p for p in result.plans if p.is_traded and p.reason != "end_of_data")
     decision = next(d for d in decisions_of(data, LOOSE, fees=FeeRates()) if d.decided_ms == plan.decided_ms)
-    modelled = model_signal(decision, data, LOOSE, instrument=filters())
+    settings = BacktestSettings()
+    spec = plan_for(decision, LOOSE, instrument=filters(), fees=settings.fees, r_usd=settings.r_usd)
+    modelled = model_plan(spec, decision.bar_start_ms, data, LOOSE, settings)
     assert modelled is not None
     assert (modelled.legs, modelled.net_usd, modelled.reason) == (plan.legs, plan.net_usd, plan.reason)
-    early = truncated(data, plan.last_bar - 1)
-    assert model_signal(decision, early, LOOSE, instrument=filters()) is None
+    early = model_plan(spec, decision.bar_start_ms, truncated(data, plan.last_bar - 1), LOOSE, settings)
+    assert early is not None
+    assert early.reason == END_OF_DATA
+    at = int(np.searchsorted(data.bars_5m.start_ms, decision.bar_start_ms))
+    assert model_plan(spec, decision.bar_start_ms, truncated(data, at + 1), LOOSE, settings) is None
