@@ -2,6 +2,7 @@
 
 from celery import shared_task
 
+from avigrid.common.archive import archive_folder
 from marketdata.runtime.venue import public_venue
 from marketdata.selectors.bars import oldest_start_ms
 from marketdata.selectors.instruments import whitelist
@@ -57,4 +58,5 @@ def rollups_update(lookback_hours: int = 6) -> None:
 
 @shared_task(name="marketdata.retention", ignore_result=True)
 def retention() -> dict[str, int]:
-    return retention_apply(now_ms=public_venue().clock.now_ms())
+    """Bars are dated by the exchange, so its clock says how old they are."""
+    return retention_apply(now_ms=public_venue().clock.now_ms(), folder=archive_folder())

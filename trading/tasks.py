@@ -3,14 +3,12 @@
 Jobs named research_* go to the queue `research`, which production may serve on machines of its own, or not at all.
 """
 
-from pathlib import Path
-
 from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
 from accounts.selectors.trading_accounts import trading_accounts
-from avigrid.common.embedded import VAR
+from avigrid.common.archive import archive_folder
 from trading.selectors.exchange_time import exchange_time
 from trading.services.decisions import signals_expire
 from trading.services.measures import measures_update
@@ -53,14 +51,7 @@ def update_performance() -> int:
 
 @shared_task(name="trading.retention", ignore_result=True)
 def retention() -> dict[str, int]:
-    folder = Path(settings.AVIGRID.get("ARCHIVE_FOLDER") or VAR / "archive")
-    removed = trading_retention_apply(now=timezone.now(), folder=folder)
-    return {
-        "signals": removed.signals,
-        "decisions": removed.decisions,
-        "outbox": removed.outbox,
-        "equity": removed.equity,
-    }
+    return trading_retention_apply(now=timezone.now(), folder=archive_folder())
 
 
 # -- research --------------------------------------------------------------------------------------------------------

@@ -57,7 +57,6 @@ EXCUSED: dict[str, str] = {
     "trading.services.research.research_claim": _PROGRESS,
     "trading.services.research.research_part_store": _PROGRESS,
     "trading.services.research.research_touch": _PROGRESS,
-    "trading.services.retention.trading_retention_apply": "archives to files what is past its time, by schedule",
     "trading.services.watching.silence_watch": "tells people that a process fell silent",
     "trading.services.decisions.signals_expire": "time passed; the signal's row says so",
     "trading.services.findings.finding_close": "findings are a record of their own, with repair and proof",

@@ -4,18 +4,16 @@ Plans, orders, fills, the ledger, reconciliation and the audit trail are kept fo
 was placed and the decision behind it.
 """
 
-import gzip
-import json
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import structlog
-from django.core.serializers.json import DjangoJSONEncoder
-from django.db import connection, transaction
-from django.db.models import Model, QuerySet
+from django.db import connection
+from django.db.models import QuerySet
 
+from accounts.services.audit import audit
+from avigrid.common.archive import rows_move
+from avigrid.common.retention import kept_since
 from trading.models import Decision, OutboxEvent, Signal
 
 BATCH = 2_000
@@ -30,70 +28,47 @@ _THIN = """
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class TradingRetention:
-    """Days. Equity snapshots come every few seconds; the newest of each hour is kept for ever."""
+def trading_retention_apply(*, now: datetime, folder: Path) -> dict[str, int]:
+    """Rows removed per kind. Equity comes every few seconds; of old hours only the newest snapshot stays, for ever.
 
-    decisions_days: int = 400
-    outbox_days: int = 90
-    equity_days: int = 90
-
-
-@dataclass(frozen=True, slots=True)
-class Removed:
-    signals: int
-    decisions: int
-    outbox: int
-    equity: int
-
-
-def trading_retention_apply(
-    *,
-    now: datetime,
-    folder: Path,
-    keep: TradingRetention = TradingRetention(),  # noqa: B008
-) -> Removed:
-    """`now` as the rows count time. A batch is deleted only after its archive lies on the disk; a crash in between
-    leaves it both archived and stored, and the next run archives it again under another name."""
-    old = now - timedelta(days=keep.decisions_days)
-    signals = Signal.objects.filter(created_at__lt=old, plan__isnull=True)
-    decisions = Decision.objects.filter(bar_start__lt=old, signals__isnull=True)
-    outbox = OutboxEvent.objects.filter(
-        created_at__lt=now - timedelta(days=keep.outbox_days), delivered_at__isnull=False
-    )
-    removed = Removed(
-        signals=_archive(signals, folder, "signals", now),
-        decisions=_archive(decisions, folder, "decisions", now),
-        outbox=_archive(outbox, folder, "outbox", now),
-        equity=_thin_equity(now - timedelta(days=keep.equity_days)),
-    )
-    log.info("retention_applied", **asdict(removed))
+    `now` as the rows count time. Repeatable and interruptible: each file and its deletion are one transaction.
+    """
+    removed = dict.fromkeys(("signals", "decisions", "outbox", "equity"), 0)
+    try:
+        if (before := kept_since("decisions", now)) is not None:
+            signals = Signal.objects.filter(created_at__lt=before, plan__isnull=True)
+            removed["signals"] = _move(signals, folder, "signals", now)
+            decisions = Decision.objects.filter(bar_start__lt=before, signals__isnull=True)
+            removed["decisions"] = _move(decisions, folder, "decisions", now)
+        if (before := kept_since("outbox", now)) is not None:
+            told = OutboxEvent.objects.filter(created_at__lt=before, delivered_at__isnull=False)
+            removed["outbox"] = _move(told, folder, "outbox", now)
+        if (before := kept_since("equity", now)) is not None:
+            removed["equity"] = _thin_equity(before)
+    finally:
+        # also where it failed halfway: what is gone is gone
+        audit(actor="retention", action="retention.applied", obj="retention:trading", after=removed)
+        log.info("retention_applied", **removed)
     return removed
 
 
-def _archive(rows: QuerySet, folder: Path, name: str, now: datetime) -> int:
+def _move(rows: QuerySet, folder: Path, name: str, now: datetime) -> int:
     removed = 0
-    while True:
-        batch: list[Model] = list(rows.order_by("pk")[:BATCH])
-        if not batch:
-            return removed
-        target = folder / name / f"{name}-{now:%Y%m%d}-{batch[0].pk}-{batch[-1].pk}.jsonl.gz"
-        _write(target, batch)
-        with transaction.atomic():
-            keys = [row.pk for row in batch]
-            rows.model._default_manager.filter(pk__in=keys).delete()
-        removed += len(batch)
+    while keys := list(rows.order_by("pk").values_list("pk", flat=True)[:BATCH]):
+        removed += _move_batch(rows, keys, folder / name / f"{name}-{now:%Y%m%d}-{keys[0]}-{keys[-1]}.csv.gz")
+    return removed
 
 
-def _write(target: Path, rows: Iterable[Model]) -> None:
-    """Whole or not at all."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_suffix(".part")
-    with gzip.open(draft, "wt", encoding="utf-8") as out:
-        for row in rows:
-            fields = {field.attname: getattr(row, field.attname) for field in row._meta.concrete_fields}
-            out.write(json.dumps(fields, cls=DjangoJSONEncoder, sort_keys=True) + "\n")
-    draft.replace(target)
+def _move_batch(rows: QuerySet, keys: list[int], target: Path) -> int:
+    model = rows.model
+
+    def delete() -> int:
+        # by Django, which takes what hangs on them (deliveries of a message) along
+        _, of_each = model._default_manager.filter(pk__in=keys).delete()
+        return of_each.get(model._meta.label, 0)
+
+    select = f"SELECT * FROM {model._meta.db_table} WHERE id = ANY(%s) ORDER BY id"  # noqa: S608
+    return rows_move(select=select, params=[keys], target=target, delete=delete)
 
 
 def _thin_equity(before: datetime) -> int:

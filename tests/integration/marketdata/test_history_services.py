@@ -1,4 +1,4 @@
-"""Tape, order-book log, funding, roll-ups and retention."""
+"""Tape, order-book log, funding and roll-ups."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -6,8 +6,7 @@ from decimal import Decimal
 import pytest
 
 from avigrid.kernel.market import BookUpdate, PublicTrade
-from marketdata.models import KlineSource, OrderBookLog
-from marketdata.models import PublicTrade as TradeRow
+from marketdata.models import KlineSource
 from marketdata.selectors.funding import funding_rates
 from marketdata.selectors.order_book_log import order_book_updates
 from marketdata.selectors.public_trades import newest_trade_ms, public_trades
@@ -16,7 +15,6 @@ from marketdata.services.funding import funding_refresh
 from marketdata.services.klines import klines_bulk_store
 from marketdata.services.order_book_log import order_book_log_store
 from marketdata.services.public_trades import public_trades_store
-from marketdata.services.retention import Retention, retention_apply
 from marketdata.services.rollups import rollups_refresh
 from tests.support.bars import T0, saw_table
 from tests.support.market_reader import FakeMarketReader
@@ -77,18 +75,3 @@ def test_rollups_agree_with_the_venues_own_bars_or_say_where_not():
     compared, differences = rollup_differences("BTCUSDT", 15, T0, now_ms)
     # close of bar 11 is 100 + 12 % 7 = 105
     assert (compared, differences) == (4, [RollupDifference(T0 + 45 * 60_000, "close", -0.5)])
-
-
-def test_retention_drops_only_what_is_too_old():
-    now_ms = T0 + 100 * DAY_MS
-    public_trades_store(TRADES)
-    kept = replace(TRADES[0], trade_id="new", time_ms=now_ms - DAY_MS)
-    public_trades_store([kept])
-    book = BookUpdate("BTCUSDT", 50, True, ((1.0, 1.0),), ((2.0, 1.0),), 1, 1, T0, T0)
-    order_book_log_store([book])
-    order_book_log_store([replace(book, matched_ms=now_ms - 29 * DAY_MS, update_id=2)])
-    removed = retention_apply(now_ms=now_ms, keep=Retention(order_book_log_days=30, public_trades_days=90))
-    assert removed == {"order_book_log": 1, "public_trades": 5}
-    assert TradeRow.objects.get().trade_id == "new"
-    assert OrderBookLog.objects.get().first_update_id == 2
-    assert retention_apply(now_ms=now_ms) == {"order_book_log": 0, "public_trades": 0}

@@ -53,12 +53,15 @@ def test_the_sweep_fills_what_the_stream_left_behind(venue):
     assert tasks.gaps_sweep(lookback_hours=2) == 0
 
 
-def test_funding_and_retention(venue):
+def test_funding_and_retention(venue, settings, tmp_path):
+    settings.AVIGRID = {**settings.AVIGRID, "ARCHIVE_FOLDER": str(tmp_path)}
     venue.funding = [(T0 + HOUR_MS, Decimal("0.0001"))]
     assert (tasks.funding_update(), tasks.funding_update()) == (1, 0)
     assert FundingRate.objects.get().rate == Decimal("0.0001")
 
-    assert tasks.retention() == {"order_book_log": 0, "public_trades": 0}
+    klines_bulk_store(saw_table(3, start_ms=T0 - 500 * 24 * HOUR_MS), source=KlineSource.REST, now_ms=T0)
+    assert tasks.retention() == {"klines": 3, "book_features": 0, "public_trades": 0, "order_book_log": 0}
+    assert [path.name for path in tmp_path.rglob("*.csv.gz")] == ["BTCUSDT_5m_2024-05.csv.gz"]
 
 
 @pytest.mark.django_db(transaction=True)

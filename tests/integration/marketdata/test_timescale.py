@@ -5,9 +5,12 @@ from dataclasses import replace
 import pytest
 from django.db import connection
 
+from avigrid.common.archive import archived_rows
 from marketdata.models import KlineCorrection, KlineSource
 from marketdata.selectors.bars import range_table
 from marketdata.services.klines import klines_bulk_store
+from marketdata.services.retention import retention_apply
+from marketdata.services.retention_policies import retention_policies_sync
 from tests.support.bars import T0, saw_table
 
 pytestmark = pytest.mark.django_db
@@ -18,6 +21,14 @@ def rows(query: str) -> list[tuple]:
     with connection.cursor() as cursor:
         cursor.execute(query)
         return cursor.fetchall()
+
+
+def retention_policies() -> dict[str, str]:
+    query = """
+        SELECT hypertable_name, config->>'drop_after' FROM timescaledb_information.jobs
+        WHERE proc_name = 'policy_retention'
+    """
+    return dict(rows(query))
 
 
 @pytest.fixture(autouse=True)
@@ -36,11 +47,13 @@ def test_every_series_is_a_hypertable_with_its_policies():
     }
     views = rows("SELECT view_name FROM timescaledb_information.continuous_aggregates ORDER BY 1")
     assert [name for (name,) in views] == ["marketdata_kline_15m", "marketdata_kline_1h"]
-    retention = rows(
-        "SELECT hypertable_name, config->>'drop_after' FROM timescaledb_information.jobs "
-        "WHERE proc_name = 'policy_retention' ORDER BY 1"
-    )
-    assert retention == [("marketdata_orderbooklog", "30 days"), ("marketdata_publictrade", "90 days")]
+    # thirty days, and the unit of the archive, behind 400, 90 and 30
+    assert retention_policies() == {
+        "marketdata_bookfeature": "461 days",
+        "marketdata_kline": "461 days",
+        "marketdata_orderbooklog": "61 days",
+        "marketdata_publictrade": "121 days",
+    }
 
 
 def test_compressed_history_takes_missing_bars_and_corrections():
@@ -55,3 +68,27 @@ def test_compressed_history_takes_missing_bars_and_corrections():
     assert (again.same, KlineCorrection.objects.count()) == (100, 1)
     # the saw's volume at bar 50 is 1 + 50 % 5
     assert range_table("BTCUSDT", 5, T0, NOW_MS).volume[50] == 2.0
+
+
+def test_the_policies_follow_the_settings(settings):
+    keep = {**settings.AVIGRID["KEEP_DAYS"], "klines": 0, "order_book_log": 10}
+    settings.AVIGRID = {**settings.AVIGRID, "KEEP_DAYS": keep}
+    assert retention_policies_sync() == {
+        "marketdata_kline": None,
+        "marketdata_bookfeature": 461,
+        "marketdata_publictrade": 121,
+        "marketdata_orderbooklog": 41,
+    }
+    policies = retention_policies()
+    assert "marketdata_kline" not in policies
+    assert policies["marketdata_orderbooklog"] == "41 days"
+
+
+def test_compressed_months_are_archived_and_deleted_all_the_same(tmp_path):
+    table = saw_table(100)
+    klines_bulk_store(table, source=KlineSource.REST, now_ms=NOW_MS)
+    assert rows("SELECT compress_chunk(c) FROM show_chunks('marketdata_kline') c")
+    late_ms = T0 + 440 * 86_400_000
+    assert retention_apply(now_ms=late_ms, folder=tmp_path)["klines"] == 100
+    assert len(range_table("BTCUSDT", 5, T0, NOW_MS)) == 0
+    assert archived_rows(tmp_path / "klines" / "BTCUSDT_5m_2025-09.csv.gz") == 100

@@ -1,5 +1,6 @@
 """The jobs beside the order path: schedules, silence, figures, safety nets, retention."""
 
+import csv
 import gzip
 import json
 from datetime import UTC, date, datetime, timedelta
@@ -11,6 +12,7 @@ from unittest.mock import patch
 import pytest
 from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 
+from accounts.models import AuditEntry
 from avigrid.celery import app
 from avigrid.common import heartbeats
 from avigrid.common.dependencies import PROBES, DependencyCollector
@@ -302,11 +304,11 @@ def test_nothing_closed_means_no_figures() -> None:
 # -- retention --------------------------------------------------------------------------------------------------------
 
 
-def _archived(folder: Path, name: str) -> list[dict[str, Any]]:
-    rows = []
-    for path in sorted((folder / name).glob("*.jsonl.gz")):
-        with gzip.open(path, "rt") as lines:
-            rows += [json.loads(line) for line in lines]
+def _archived(folder: Path, name: str) -> list[dict[str, str]]:
+    rows: list[dict[str, str]] = []
+    for path in sorted((folder / name).glob("*.csv.gz")):
+        with gzip.open(path, "rt", newline="") as lines:
+            rows += csv.DictReader(lines)
     return rows
 
 
@@ -319,20 +321,24 @@ def test_what_is_old_goes_to_files_and_what_was_traded_stays(tmp_path: Path) -> 
     make_decision(version, old, "SOLUSDT")
     kept = make_decision(version, NOW - 399 * DAY, "XRPUSDT")
     removed = trading_retention_apply(now=NOW, folder=tmp_path)
-    assert (removed.signals, removed.decisions) == (1, 2)
+    assert removed == {"signals": 1, "decisions": 2, "outbox": 0, "equity": 0}
+    entry = AuditEntry.objects.get(action="retention.applied")
+    assert (entry.actor_name, entry.object_id, entry.after) == ("retention", "trading", removed)
     assert set(Decision.objects.values_list("pk", flat=True)) == {traded.decision_id, kept.pk}
     assert list(Signal.objects.values_list("pk", flat=True)) == [traded.pk]
     assert [row["symbol"] for row in _archived(tmp_path, "signals")] == ["ETHUSDT"]
-    assert {row["symbol"] for row in _archived(tmp_path, "decisions")} == {"ETHUSDT", "SOLUSDT"}
+    archived = _archived(tmp_path, "decisions")
+    assert {row["symbol"] for row in archived} == {"ETHUSDT", "SOLUSDT"}
+    assert [json.loads(row["rules"]) for row in archived] == [[], []]  # columns of JSON stay JSON
     again = trading_retention_apply(now=NOW, folder=tmp_path)
-    assert (again.signals, again.decisions, again.outbox, again.equity) == (0, 0, 0, 0)
+    assert again == {"signals": 0, "decisions": 0, "outbox": 0, "equity": 0}
     assert not list(tmp_path.rglob("*.part"))
 
 
 def test_rows_stay_where_the_archive_cannot_be_written(tmp_path: Path) -> None:
     make_decision(make_version(NOW), NOW - 401 * DAY)
     with (
-        patch("trading.services.retention.gzip.open", side_effect=OSError("disk full")),
+        patch("avigrid.common.archive.gzip.GzipFile", side_effect=OSError("disk full")),
         pytest.raises(OSError, match="full"),
     ):
         trading_retention_apply(now=NOW, folder=tmp_path)
@@ -344,7 +350,7 @@ def test_undelivered_messages_are_never_thrown_away(tmp_path: Path) -> None:
     for key in ("waiting", "told"):
         alert_raise(kind="x", severity="warning", dedupe_key=key, sentence="x", now=long_ago)
     OutboxEvent.objects.filter(dedupe_key="x:told").update(delivered_at=long_ago)
-    assert trading_retention_apply(now=NOW, folder=tmp_path).outbox == 1
+    assert trading_retention_apply(now=NOW, folder=tmp_path)["outbox"] == 1
     assert OutboxEvent.objects.get().dedupe_key == "x:waiting"
 
 
@@ -356,7 +362,7 @@ def test_of_old_equity_the_newest_of_each_hour_stays(tmp_path: Path) -> None:
     _equity(other, start, "1")
     _equity(account, NOW - timedelta(minutes=1), "1")
     _equity(account, NOW, "1")
-    assert trading_retention_apply(now=NOW, folder=tmp_path).equity == 2
+    assert trading_retention_apply(now=NOW, folder=tmp_path)["equity"] == 2
     left = EquitySnapshot.objects.filter(account=account).order_by("at").values_list("at", flat=True)
     assert list(left) == [
         start + timedelta(minutes=59),
