@@ -2,7 +2,19 @@
 
 from django.urls import path
 
-from trading.views import alert_hook, audit, break_it, desk, performance, plans, reconciliation, risk, symbols, system
+from trading.views import (
+    alert_hook,
+    audit,
+    break_it,
+    desk,
+    performance,
+    plans,
+    reconciliation,
+    research,
+    risk,
+    symbols,
+    system,
+)
 
 app_name = "trading"
 urlpatterns = [
@@ -24,6 +36,14 @@ urlpatterns = [
     path("plans/<int:plan_id>/cancel-entries", desk.plan_cancel_entries_view, name="plan_cancel_entries"),
     path("performance/", performance.performance_page, name="performance"),
     path("performance/curve.json", performance.performance_curve, name="performance_curve"),
+    path("research/", research.research_page, name="research"),
+    path("research/start", research.research_start_view, name="research_start"),
+    path("research/compare/", research.research_compare, name="research_compare"),
+    path("research/<int:run_id>/", research.research_run_page, name="research_run"),
+    path("research/<int:run_id>/outcome", research.research_outcome, name="research_outcome"),
+    path("research/<int:run_id>/report", research.research_report, name="research_report"),
+    path("research/<int:run_id>/cancel", research.research_cancel_view, name="research_cancel"),
+    path("research/<int:run_id>/activate", research.research_activate, name="research_activate"),
     path("risk/", risk.risk_page, name="risk"),
     path("risk/rearm", risk.rearm_view, name="rearm"),
     path("risk/flatten", risk.flatten_view, name="flatten"),

@@ -2,7 +2,17 @@
 
 from trading.models import Plan
 from trading.runtime.screen import Context, registry
-from trading.selectors import decisions, demo_faults, desk, findings, health, plan_timeline, risk_page, symbols
+from trading.selectors import (
+    decisions,
+    demo_faults,
+    desk,
+    findings,
+    health,
+    plan_timeline,
+    research_page,
+    risk_page,
+    symbols,
+)
 
 
 def _top_bar(role: str) -> Context:
@@ -64,6 +74,14 @@ def _reconciliation(role: str) -> Context:
     return {"view": findings.reconciliation_view(account.pk if account else None)}
 
 
+def _research(role: str) -> Context:
+    return {"rows": research_page.run_rows()}
+
+
+def _research_run(role: str, run_id: str) -> Context:
+    return {"row": research_page.run_row(int(run_id) if run_id.isdecimal() and len(run_id) < 19 else 0)}
+
+
 def _faults(role: str) -> Context:
     account = desk.primary_account()
     return {"stories": demo_faults.fault_stories(account.pk) if account else []}
@@ -120,6 +138,10 @@ registry.add(
     "trading/partials/_faults.html",
     _faults,
     dirtied_by={"demo_fault", "finding", "reconciliation", "alert", "order"},
+)
+registry.add("research", "trading/partials/_research.html", _research, dirtied_by={"research"})
+registry.add_family(
+    "research_run", "trading/partials/_research_run.html", _research_run, key="id", dirtied_by={"research"}
 )
 registry.add(
     "reconciliation",

@@ -33,6 +33,7 @@ PAGES = (
     PageEntry("trading:decisions", _("Decisions"), "market.read"),
     PageEntry("trading:plans", _("Plans"), "desk.read"),
     PageEntry("trading:performance", _("Performance"), "desk.read"),
+    PageEntry("trading:research", _("Research"), "research.read"),
     PageEntry("trading:risk", _("Risk"), "risk.read"),
     PageEntry("trading:reconciliation", _("Reconciliation"), "reconciliation.read"),
     PageEntry("trading:system", _("Health"), "health.read"),

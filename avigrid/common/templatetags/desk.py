@@ -189,6 +189,22 @@ def measure(value: object) -> str:
 
 
 @register.filter
+def heat_level(share: object) -> str:
+    """A share from 0 to 1 as one of four shades; "" for nothing."""
+    number = _decimal(share)
+    return "" if number is None else str(1 + min(3, int(number * 4)))
+
+
+@register.filter
+def measure_change(value: object) -> str:
+    """`measure` with its sign."""
+    number = _decimal(value)
+    if number is None:
+        return DASH
+    return f"+{measure(value)}" if number > 0 else measure(value)
+
+
+@register.filter
 def side_word(direction: int) -> str:
     return _("long") if direction > 0 else _("short")
 
