@@ -1,9 +1,7 @@
 """Break it: faults of the demo at a click, and what came of them. Outside the demo the page does not exist."""
 
 from django.conf import settings
-from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 
 from accounts.permissions.http import requires
@@ -11,6 +9,7 @@ from accounts.selectors.trading_accounts import primary_account
 from avigrid.kernel.errors import AviGridError
 from trading.selectors.demo_faults import fault_stories
 from trading.services.demo_faults import ACTIONS, demo_fault_start
+from trading.views.answers import toast
 from trading.views.frame import page
 
 
@@ -36,12 +35,7 @@ def break_it_do(request: HttpRequest, name: str) -> HttpResponse:
             refused, text = False, _("Done: %(title)s.") % {"title": action.title}
         except AviGridError as error:
             text = error.message
-    if not request.headers.get("HX-Request"):
-        (messages.warning if refused else messages.info)(request, text)
-        return redirect("trading:break_it")
-    return render(
-        request, "trading/partials/_toast.html", {"text": text, "refused": refused}, status=409 if refused else 200
-    )
+    return toast(request, text, refused=refused, back="trading:break_it")
 
 
 def _demo_only() -> None:

@@ -19,6 +19,7 @@ from trading.selectors import desk
 from trading.services.place_preview import place_preview
 from trading.services.placing import signal_place
 from trading.services.plan_commands import plan_break_even, plan_cancel_entries, plan_close
+from trading.views.answers import toast
 from trading.views.frame import page
 
 
@@ -40,7 +41,7 @@ def signal_confirm(request: HttpRequest, signal_id: int) -> HttpResponse:
     signal = get_object_or_404(Signal, pk=signal_id)
     account = primary_account()
     if account is None:
-        return _toast(request, _("There is no trading account."), refused=True, status=409)
+        return toast(request, _("There is no trading account."), refused=True)
     preview = place_preview(signal_id=signal.pk, account_id=account.pk)
     return render(request, "trading/partials/_place_dialog.html", {"preview": preview, "account": account})
 
@@ -50,12 +51,12 @@ def signal_place_view(request: HttpRequest, signal_id: int) -> HttpResponse:
     signal = get_object_or_404(Signal, pk=signal_id)
     account = primary_account()
     if account is None:
-        return _toast(request, _("There is no trading account."), refused=True, status=409)
+        return toast(request, _("There is no trading account."), refused=True)
     placement = signal_place(signal_id=signal.pk, account_id=account.pk, user=request.user)  # type: ignore[arg-type]
     if placement.placed:
-        return _toast(request, _("%(symbol)s placed as plan %(plan)s.") % {
+        return toast(request, _("%(symbol)s placed as plan %(plan)s.") % {
             "symbol": signal.symbol, "plan": placement.plan_id})  # fmt: skip
-    return _toast(request, placement.sentence, refused=True, status=409)
+    return toast(request, placement.sentence, refused=True)
 
 
 @requires(POST="plan.close")
@@ -93,15 +94,8 @@ def _plan_command(request: HttpRequest, plan_id: int, command: Callable[..., Pla
     try:
         command(plan_id=plan_id, user=request.user)
     except AviGridError as error:
-        return _toast(request, error.message, refused=True, status=409)
-    return _toast(request, done % {"plan": plan_id})
-
-
-def _toast(request: HttpRequest, text: str, *, refused: bool = False, status: int = 200) -> HttpResponse:
-    if not request.headers.get("HX-Request"):
-        (messages.warning if refused else messages.info)(request, text)
-        return redirect("trading:desk")
-    return render(request, "trading/partials/_toast.html", {"text": text, "refused": refused}, status=status)
+        return toast(request, error.message, refused=True)
+    return toast(request, done % {"plan": plan_id})
 
 
 def _back(request: HttpRequest) -> str:

@@ -60,14 +60,7 @@
   document.addEventListener("click", (event) => {
     for (const menu of $$("details.menu[open]")) if (!menu.contains(event.target)) menu.open = false;
     if (event.target.closest("[data-close-dialog]")) event.target.closest("dialog")?.close();
-    const theme = event.target.closest("[data-theme-toggle]");
-    if (theme) {
-      const root = document.documentElement;
-      const dark = (root.dataset.theme || (matchMedia("(prefers-color-scheme: light)").matches ? "light" : "dark")) === "dark";
-      root.dataset.theme = dark ? "light" : "dark";
-      localStorage.setItem("theme", root.dataset.theme);
-      document.dispatchEvent(new CustomEvent("avigrid:theme"));
-    }
+    if (event.target.closest("[data-theme-toggle]")) window.avigridTheme.toggle();
   });
 
   // --- keyboard: j/k move, Enter acts, Esc closes, ? helps ----------------------------------------------------------
