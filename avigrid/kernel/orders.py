@@ -118,6 +118,11 @@ class VenueOrder:
         return self.status in ("New", "PartiallyFilled", "Untriggered", "Triggered")
 
 
+def execution_reference(exec_id: str, order_id: str) -> str:
+    """What tells executions apart: a trade between two orders of one account has the same id on both sides."""
+    return f"{exec_id}/{order_id}" if order_id else exec_id
+
+
 @dataclass(frozen=True, slots=True)
 class Execution:
     """One execution (Bybit V5, Get Trade History). `fee_usd` > 0 was paid. `kind` is execType: Trade, Funding, ..."""
@@ -135,3 +140,7 @@ class Execution:
     kind: str = "Trade"
     closed_size: Decimal = Decimal(0)
     mark_price: Decimal | None = None
+
+    @property
+    def reference(self) -> str:
+        return execution_reference(self.exec_id, self.order_id)

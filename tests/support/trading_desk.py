@@ -222,8 +222,8 @@ class TradingDesk:
         assert live == resting
         now_ms = self.client.clock.now_ms()
         executions = self.client.gateway.executions(start_ms=now_ms - 6 * 86_400_000, end_ms=now_ms + 60_000)
-        theirs = {row.exec_id for row in executions if row.kind != "Funding"}
-        assert set(Fill.objects.exclude(source="adopted").values_list("exec_id", flat=True)) == theirs
+        theirs = {row.reference for row in executions if row.kind != "Funding"}
+        assert {row.reference for row in Fill.objects.exclude(source="adopted")} == theirs
 
 
 @contextmanager

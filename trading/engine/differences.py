@@ -85,7 +85,8 @@ class Books:
     done_orders: Mapping[str, BookedOrder]
     """Terminal ones the venue still lists, by order link id."""
     positions: Sequence[BookedPosition]
-    known_exec_ids: frozenset[str]
+    known_executions: frozenset[str]
+    """References."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +122,13 @@ def missed_fills(books: Books, venue: VenuePicture) -> list[Difference]:
     return [
         Difference(
             Kind.FILL_MISSED,
-            row.exec_id,
+            row.reference,
             row.symbol,
             f"{row.side} {plain(row.quantity)} {row.symbol} at {plain(row.price)} was not in the books.",
             {"exec_id": row.exec_id, "order_link_id": row.order_link_id},
         )
         for row in venue.executions or ()
-        if row.exec_id not in books.known_exec_ids
+        if row.reference not in books.known_executions
     ]
 
 

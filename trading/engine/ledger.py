@@ -14,7 +14,7 @@ ZERO = Decimal(0)
 
 @dataclass(frozen=True, slots=True)
 class FillFact:
-    exec_id: str
+    reference: str
     side: Side
     price: Decimal
     quantity: Decimal
@@ -50,7 +50,7 @@ class Booked:
 
 def order_of(fill: FillFact) -> tuple[int, str]:
     """The one order in which fills are folded, whatever order they arrived in."""
-    return (fill.time_ms, fill.exec_id)
+    return (fill.time_ms, fill.reference)
 
 
 def book(state: PositionState, fill: FillFact) -> Booked:
@@ -87,14 +87,14 @@ def book(state: PositionState, fill: FillFact) -> Booked:
 
 
 def fold(fills: Iterable[FillFact], start: PositionState | None = None) -> list[Booked]:
-    """Every fill once, in `order_of` order; a repeated exec_id is dropped."""
+    """Every fill once, in `order_of` order; a repeated reference is dropped."""
     state = start or PositionState()
     booked: list[Booked] = []
     seen: set[str] = set()
     for fill in sorted(fills, key=order_of):
-        if fill.exec_id in seen:
+        if fill.reference in seen:
             continue
-        seen.add(fill.exec_id)
+        seen.add(fill.reference)
         booked.append(book(state, fill))
         state = booked[-1].state
     return booked

@@ -2,14 +2,14 @@
 
 from django.db import models
 
-from avigrid.kernel.orders import Side
+from avigrid.kernel.orders import Side, execution_reference
 from trading.models.fields import amount
 
 
 class Fill(models.Model):
     """One execution. `order` is null for one that no order of ours made: the venue's stop, a liquidation, a person."""
 
-    exec_id = models.CharField(max_length=64, unique=True)
+    exec_id = models.CharField(max_length=64)
     account = models.ForeignKey("accounts.TradingAccount", on_delete=models.PROTECT, related_name="fills")
     order = models.ForeignKey("trading.Order", null=True, blank=True, on_delete=models.PROTECT, related_name="fills")
     plan = models.ForeignKey("trading.Plan", null=True, blank=True, on_delete=models.PROTECT, related_name="fills")
@@ -35,11 +35,17 @@ class Fill(models.Model):
         ordering = ["executed_at", "id"]
         constraints = [
             models.CheckConstraint(condition=models.Q(quantity__gt=0, price__gt=0), name="fill_quantity_and_price"),
+            models.UniqueConstraint(fields=["account", "exec_id", "venue_order_id"], name="fill_once"),
         ]
         indexes = [models.Index(fields=["account", "symbol", "position_idx", "executed_at"], name="fill_position")]
 
     def __str__(self) -> str:
         return f"{self.exec_id} {self.side} {self.quantity} @ {self.price}"
+
+    @property
+    def reference(self) -> str:
+        """As the ledger names it."""
+        return execution_reference(self.exec_id, self.venue_order_id)
 
 
 class Position(models.Model):
@@ -104,8 +110,8 @@ class LedgerEntry(models.Model):
     kind = models.CharField(max_length=12, choices=LedgerKind)
     symbol = models.CharField(max_length=32, blank=True, default="")
     change_usd = amount()
-    reference = models.CharField(max_length=80)
-    """Execution id or the venue's row id."""
+    reference = models.CharField(max_length=130)
+    """The execution's, or the venue's row id."""
     note = models.CharField(max_length=120, blank=True, default="")
     at = models.DateTimeField()
 

@@ -35,6 +35,7 @@ from trading.runtime.hearing import Effects, Hearing
 from trading.runtime.position_repair import position_repair
 from trading.runtime.wallet import wallet_check
 from trading.selectors.books import booked_positions, done_orders, live_orders
+from trading.services.booking import booked_references
 from trading.services.equity import TOLERATED_USD, balance_gap, equity_store
 from trading.services.findings import finding_close, finding_note
 from trading.services.intents import installation
@@ -125,12 +126,10 @@ class Reconciler:
         return max(to_ms(last) - overlap, end_ms - HISTORY_MS)
 
     def _book(self, run: ReconciliationRun, rows: list[Execution]) -> list[Difference]:
-        ids = [row.exec_id for row in rows]
-        known = set(Fill.objects.filter(exec_id__in=ids).values_list("exec_id", flat=True))
-        known |= set(
-            LedgerEntry.objects.filter(kind=LedgerKind.FUNDING, reference__in=ids).values_list("reference", flat=True)
-        )
-        missing = [row for row in rows if row.exec_id not in known]
+        fundings = LedgerEntry.objects.filter(account_id=self.context.account_id, kind=LedgerKind.FUNDING)
+        known = booked_references(self.context.account_id, rows)
+        known |= set(fundings.filter(reference__in=[row.reference for row in rows]).values_list("reference", flat=True))
+        missing = [row for row in rows if row.reference not in known]
         if not missing:
             return []
         picture = VenuePicture(None, None, missing)
@@ -143,7 +142,7 @@ class Reconciler:
                     continue
                 # What is seconds old is merely on its way through the stream.
                 if self.context.exchange_ms() - row.time_ms >= _MISSED_AFTER_MS or run.scope == "start":
-                    difference = named[row.exec_id]
+                    difference = named[row.reference]
                     finding_note(
                         run=run,
                         difference=difference,
@@ -302,7 +301,7 @@ class Reconciler:
             live_orders=live,
             done_orders=done_orders(self.context.account_id, links, self.context.now()),
             positions=booked_positions(self.context.account_id),
-            known_exec_ids=frozenset(known),
+            known_executions=frozenset(known),
         )
 
     def _live_orders(self) -> list[BookedOrder]:

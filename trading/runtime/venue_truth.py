@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from avigrid.kernel.money import ZERO, plain
+from avigrid.kernel.orders import execution_reference
 from trading.models import LIVE_STATUSES, OPEN_PLAN_STATUSES, Fill, LedgerEntry, LedgerKind, Order, Plan, Position
 
 
@@ -112,7 +113,7 @@ def _book_orders(account_id: int) -> dict[str, str]:
 
 def _venue_executions(state: dict[str, Any], kind: str) -> dict[str, str]:
     return {
-        row["execId"]: _text(
+        execution_reference(row["execId"], row["orderId"]): _text(
             row["symbol"], row["side"], Decimal(row["execQty"]), Decimal(row["execPrice"]), Decimal(row["execFee"])
         )
         for row in state["executions"]
@@ -122,13 +123,15 @@ def _venue_executions(state: dict[str, Any], kind: str) -> dict[str, str]:
 
 def _book_fills(account_id: int) -> dict[str, str]:
     rows = Fill.objects.filter(account=account_id)
-    return {row.exec_id: _text(row.symbol, row.side, row.quantity, row.price, row.fee_usd) for row in rows}
+    return {row.reference: _text(row.symbol, row.side, row.quantity, row.price, row.fee_usd) for row in rows}
 
 
 def _venue_funding(state: dict[str, Any]) -> dict[str, str]:
     """Received is positive in the books, paid is positive at the venue."""
     return {
-        row["execId"]: _text(-Decimal(row["execFee"])) for row in state["executions"] if row["execType"] == "Funding"
+        execution_reference(row["execId"], row["orderId"]): _text(-Decimal(row["execFee"]))
+        for row in state["executions"]
+        if row["execType"] == "Funding"
     }
 
 

@@ -11,7 +11,7 @@ from decimal import Decimal
 from django.db.models import Q
 
 from avigrid.common import push
-from avigrid.kernel.orders import Execution, OrderRole, Side
+from avigrid.kernel.orders import Execution, OrderRole, Side, execution_reference
 from risk.services.meters import entry_note
 from trading.engine import belief as beliefs
 from trading.engine.belief import Step
@@ -74,7 +74,7 @@ def executions_book(
     *, account_id: int, arrivals: Sequence[Arrival], hedge_mode: bool, now: datetime, source: str = "stream"
 ) -> list[Booking]:
     """Those that were not in the books yet. A hundred cost little more queries than one."""
-    unseen = _unseen(arrivals)
+    unseen = _unseen(account_id, arrivals)
     bookings = [
         booking
         for arrival in unseen
@@ -107,10 +107,16 @@ def executions_book(
     return bookings
 
 
-def _unseen(arrivals: Sequence[Arrival]) -> list[Arrival]:
-    first = {arrival.execution.exec_id: arrival for arrival in reversed(arrivals)}
-    known = set(Fill.objects.filter(exec_id__in=list(first)).values_list("exec_id", flat=True))
-    return [arrival for exec_id, arrival in reversed(first.items()) if exec_id not in known]
+def _unseen(account_id: int, arrivals: Sequence[Arrival]) -> list[Arrival]:
+    first = {arrival.execution.reference: arrival for arrival in reversed(arrivals)}
+    known = booked_references(account_id, [arrival.execution for arrival in first.values()])
+    return [arrival for reference, arrival in reversed(first.items()) if reference not in known]
+
+
+def booked_references(account_id: int, rows: Sequence[Execution]) -> set[str]:
+    """Those of these executions that are in the books as fills."""
+    fills = Fill.objects.filter(account_id=account_id, exec_id__in={row.exec_id for row in rows})
+    return {execution_reference(*key) for key in fills.values_list("exec_id", "venue_order_id")}
 
 
 def _fills_create(
@@ -270,7 +276,7 @@ def _funding_book(account_id: int, execution: Execution) -> Booking | None:
     _, is_new = LedgerEntry.objects.get_or_create(
         account_id=account_id,
         kind=LedgerKind.FUNDING,
-        reference=execution.exec_id,
+        reference=execution.reference,
         defaults={"plan": plan, "symbol": execution.symbol, "change_usd": -execution.fee_usd, "at": at},
     )
     if not is_new:

@@ -30,13 +30,13 @@ def positions_fold(fills: Sequence[Fill]) -> dict[int, Decimal]:
     siblings = Fill.objects.filter(account_id=one.account_id, symbol=one.symbol, position_idx=one.position_idx).exclude(
         pk__in=[fill.pk for fill in fills]
     )
-    last = siblings.order_by("-executed_at", "-exec_id").first()
-    first = min((fill.executed_at, fill.exec_id) for fill in fills)
-    if last is not None and (last.executed_at, last.exec_id) > first:
+    first = min((fill.executed_at, fill.reference) for fill in fills)
+    # compared here, because the database may sort text by other rules
+    if any((row.executed_at, row.reference) > first for row in siblings.filter(executed_at__gte=first[0])):
         return _refold(position, list(siblings.select_related("plan")), fills)
     booked = fold([_fact(fill) for fill in fills], state_of(position))
     _position_store(position, booked[-1].state)
-    return _realised_store({fill.exec_id: fill for fill in fills}, booked, new=fills)
+    return _realised_store({fill.reference: fill for fill in fills}, booked, new=fills)
 
 
 def state_of(position: Position) -> PositionState:
@@ -61,15 +61,15 @@ def plan_totals_refresh(plan: Plan) -> None:
 
 
 def _refold(position: Position, siblings: Sequence[Fill], fills: Sequence[Fill]) -> dict[int, Decimal]:
-    rows = {row.exec_id: row for row in (*siblings, *fills)}
-    before = {row.exec_id: row.realised_pnl_usd for row in siblings}
+    rows = {row.reference: row for row in (*siblings, *fills)}
+    before = {row.reference: row.realised_pnl_usd for row in siblings}
     booked = fold([_fact(row) for row in rows.values()])
     _position_store(position, booked[-1].state)
     closed = _realised_store(rows, booked, new=fills)
     touched = {
         row.plan.pk: row.plan
         for row in siblings
-        if row.plan is not None and row.realised_pnl_usd != before[row.exec_id]
+        if row.plan is not None and row.realised_pnl_usd != before[row.reference]
     }
     for plan in touched.values():
         plan_totals_refresh(plan)
@@ -78,7 +78,7 @@ def _refold(position: Position, siblings: Sequence[Fill], fills: Sequence[Fill])
 
 def _fact(fill: Fill) -> FillFact:
     return FillFact(
-        exec_id=fill.exec_id,
+        reference=fill.reference,
         side=Side(fill.side),
         price=fill.price,
         quantity=fill.quantity,
@@ -100,20 +100,20 @@ def _position_store(position: Position, state: PositionState) -> None:
 
 def _realised_store(rows: dict[str, Fill], booked: Sequence[Booked], *, new: Sequence[Fill]) -> dict[int, Decimal]:
     """Realised PnL of every fill that is new or came out differently, and its trade entry in the ledger."""
-    fresh = {fill.exec_id for fill in new}
+    fresh = {fill.reference for fill in new}
     changed, closed = [], {}
     for entry in booked:
-        row = rows[entry.fill.exec_id]
-        if entry.fill.exec_id in fresh:
+        row = rows[entry.fill.reference]
+        if entry.fill.reference in fresh:
             closed[row.pk] = entry.closed_qty
-        if row.realised_pnl_usd != entry.realised_pnl_usd or (entry.fill.exec_id in fresh and entry.closed_qty):
+        if row.realised_pnl_usd != entry.realised_pnl_usd or (entry.fill.reference in fresh and entry.closed_qty):
             row.realised_pnl_usd = entry.realised_pnl_usd
             changed.append((row, entry.closed_qty))
     if not changed:
         return closed
     Fill.objects.bulk_update([row for row, _ in changed], ["realised_pnl_usd"])
     LedgerEntry.objects.filter(
-        account_id=new[0].account_id, kind=LedgerKind.TRADE, reference__in=[row.exec_id for row, _ in changed]
+        account_id=new[0].account_id, kind=LedgerKind.TRADE, reference__in=[row.reference for row, _ in changed]
     ).delete()
     LedgerEntry.objects.bulk_create(
         ledger_entry(row, LedgerKind.TRADE, row.realised_pnl_usd) for row, quantity in changed if quantity
@@ -128,6 +128,6 @@ def ledger_entry(fill: Fill, kind: LedgerKind, change_usd: Decimal) -> LedgerEnt
         kind=kind,
         symbol=fill.symbol,
         change_usd=change_usd,
-        reference=fill.exec_id,
+        reference=fill.reference,
         at=fill.executed_at,
     )

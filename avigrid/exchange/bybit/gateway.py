@@ -163,7 +163,7 @@ class BybitGateway:
 
     def _executions(self, params: dict[str, object]) -> dict[str, Execution]:
         found = self._newest_last(calls.EXECUTIONS, {**params, "limit": 100}, executions_of_reply)
-        return {execution.exec_id: execution for execution in found}
+        return {execution.reference: execution for execution in found}
 
     def _newest_last[Row](
         self, call: Call, params: dict[str, object], decode: Callable[[Reply], list[Row]]

@@ -97,7 +97,7 @@ def test_any_order_of_arrival_ends_in_the_same_books(account: TradingAccount, or
     realised = {row.exec_id: row.realised_pnl_usd for row in Fill.objects.all()}
     assert realised == {"a": 0, "b": 0, "c": D(16), "d": D(-12)}
     trades = {row.reference: row.change_usd for row in LedgerEntry.objects.filter(kind="trade")}
-    assert trades == {"c": D(16), "d": D(-12)}
+    assert trades == {"c/stop": D(16), "d/stop": D(-12)}
     fees = sum(row.change_usd for row in LedgerEntry.objects.filter(kind="fee"))
     assert fees == -D("616") * D("0.00055")
     order.refresh_from_db()
@@ -105,6 +105,23 @@ def test_any_order_of_arrival_ends_in_the_same_books(account: TradingAccount, or
     plan = order.plan
     plan.refresh_from_db()
     assert (plan.realised_pnl_usd, plan.fees_usd) == (D(4), D("0.3388"))
+
+
+def test_both_sides_of_a_trade_with_oneself_are_booked(account: TradingAccount, order: Order) -> None:
+    """They share the id of the trade; the orders differ, and so may the accounts."""
+    bought = execution("a", Side.BUY, "100", "1", 1)
+    sold = replace(bought, side=Side.SELL, order_id="v2", order_link_id="", quantity=D(1))
+    other = TradingAccount.objects.create(label="other", environment="simulated", hedge_mode=True)
+    for row in (bought, sold, bought, sold):
+        _book(account, row)
+    assert execution_book(account_id=other.pk, execution=sold, hedge_mode=True, received_at=NOW, now=NOW) is not None
+    assert sorted(Fill.objects.values_list("account", "side")) == sorted(
+        [(account.pk, "Buy"), (account.pk, "Sell"), (other.pk, "Sell")]
+    )
+    held = {row.position_idx: row.size for row in Position.objects.filter(account=account)}
+    assert held == {1: D(1), 2: D(-1)}
+    fees = LedgerEntry.objects.filter(account=account, kind="fee").values_list("reference", flat=True)
+    assert set(fees) == {"a/v1", "a/v2"}
 
 
 def test_a_cancelled_orders_late_fill_is_booked(account: TradingAccount, order: Order) -> None:

@@ -95,7 +95,7 @@ def books(
         live_orders=live or [],
         done_orders={order.order_link_id: order for order in done or []},
         positions=positions,
-        known_exec_ids=frozenset({"x1"}),
+        known_executions=frozenset({"x1/v1"}),
     )
 
 
@@ -114,7 +114,7 @@ def test_missing_answers_prove_nothing() -> None:
 def test_only_unknown_executions_are_missed() -> None:
     row = Execution("x1", "v1", "av-1-e0-0-0", "BTCUSDT", Side.BUY, D(100), D(1), D(0), False, 5)
     found = missed_fills(books(), VenuePicture(None, None, [row, replace(row, exec_id="x2")]))
-    assert [(item.kind, item.subject, item.level) for item in found] == [(Kind.FILL_MISSED, "x2", Level.INFO)]
+    assert [(item.kind, item.subject, item.level) for item in found] == [(Kind.FILL_MISSED, "x2/v1", Level.INFO)]
 
 
 def test_an_order_that_is_gone_needs_an_answer_about_itself() -> None:
