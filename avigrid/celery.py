@@ -34,6 +34,7 @@ _SCHEDULES: dict[str, schedule | crontab] = {
     # figures
     "trading.measures_update": every(15),
     "trading.performance_update": every(60),
+    "trading.validation_update": every(60),
     "marketdata.rollups_update": every(300),
     "marketdata.funding_update": crontab(minute="7"),
     # research runs whose worker died

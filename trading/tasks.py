@@ -18,6 +18,7 @@ from trading.services.research import research_tend
 from trading.services.research_work import backtest_work, calibration_work, sweep_missing, sweep_part_work
 from trading.services.retention import trading_retention_apply
 from trading.services.times import from_ms
+from trading.services.validation import validation_update
 from trading.services.watching import silence_watch
 
 
@@ -47,6 +48,12 @@ def update_measures() -> None:
 @shared_task(name="trading.performance_update", ignore_result=True)
 def update_performance() -> int:
     return sum(performance_roll_up(account_id=account.pk, now=timezone.now()) for account in trading_accounts())
+
+
+@shared_task(name="trading.validation_update", ignore_result=True)
+def update_validation() -> int:
+    """Models live signals on the bars that arrived since; what was missed is made up by the next run."""
+    return validation_update()
 
 
 @shared_task(name="trading.retention", ignore_result=True)

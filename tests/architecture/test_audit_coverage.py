@@ -19,6 +19,7 @@ _STEP = "a part of plan_step, which audits the plan's step"
 _FACT = "books a fact the venue reported; the row itself is the record, kept for good"
 _PROGRESS = "progress of a worker; start, cancel and end of the run are audited"
 _BOOKKEEPING = "the bookkeeping of a session or call; its beginning and end are audited by the caller"
+_MODELLED = "follows from stored bars alone; doing it again gives the same rows, and an ended one is kept by a trigger"
 
 EXCUSED: dict[str, str] = {
     "accounts.services.idempotency.call_once": "keeps an answer; what was done is audited by the service it calls",
@@ -57,6 +58,8 @@ EXCUSED: dict[str, str] = {
     "trading.services.research.research_claim": _PROGRESS,
     "trading.services.research.research_part_store": _PROGRESS,
     "trading.services.research.research_touch": _PROGRESS,
+    "trading.services.validation.symbol_model": _MODELLED,
+    "trading.services.validation.validation_update": _MODELLED,
     "trading.services.watching.silence_watch": "tells people that a process fell silent",
     "trading.services.decisions.signals_expire": "time passed; the signal's row says so",
     "trading.services.findings.finding_close": "findings are a record of their own, with repair and proof",
