@@ -17,6 +17,8 @@ class PipelineOptions:
     companion_wait_s: float = 1.0
     tick_s: float = 0.5
     """How often an idle symbol looks at the clock."""
+    slow_store_s: float = 2.0
+    """A bar that was received this long ago and is not stored yet counts as delayed by the database."""
     retry_first_s: float = 0.2
     retry_max_s: float = 10.0
     clock_skew_ms: int = 1_000
@@ -27,3 +29,6 @@ class PipelineOptions:
     """Decision bars older than this many before now are stored, but nobody is called for them."""
     warm_up_bars: tuple[tuple[int, int], ...] = ((1, 60), (5, 320), (15, 100))
     drain_s: float = 15.0
+
+    def backoff_s(self, failures: int) -> float:
+        return min(self.retry_max_s, self.retry_first_s * 2 ** min(failures - 1, 10))

@@ -70,6 +70,8 @@ class MarketDataService:
         self._on_bar = on_bar
         self._options = options or PipelineOptions()
         self._threads = threads or DatabaseThreads()
+        # of their own: leases are renewed also while every other thread waits for a slow database
+        self._lease_threads = DatabaseThreads(1)
         self._tick_s = tick_s
         self._wished = Wishes(())
         self._running: dict[str, _Running] = {}
@@ -108,14 +110,14 @@ class MarketDataService:
         for symbol in [name for name, running in self._running.items() if running.task.done()]:
             await self._stop(symbol, drain=False)
             # Whoever takes it next, we or another, begins with a fresh worker.
-            await self._threads.run(self._keeper.give_back, symbol)
-        change = await self._threads.run(self._keeper.tick, self._wished.symbols)
+            await self._lease_threads.run(self._keeper.give_back, symbol)
+        change = await self._lease_threads.run(self._keeper.tick, self._wished.symbols)
         for symbol in change.lost:
             log.warning("symbol_lost", symbol=symbol)
             await self._stop(symbol, drain=False)
         for symbol in change.surplus:
             await self._stop(symbol, drain=True)
-            await self._threads.run(self._keeper.give_back, symbol)
+            await self._lease_threads.run(self._keeper.give_back, symbol)
         for lease in change.gained:
             self._start(lease)
         if change.gained or change.lost or change.surplus:
@@ -124,7 +126,7 @@ class MarketDataService:
 
     async def _read_wishes(self) -> None:
         try:
-            self._wished = await self._threads.run(self._wishes)
+            self._wished = await self._lease_threads.run(self._wishes)
         except (DatabaseError, InterfaceError) as error:
             log.error("wishes_unreadable", error=str(error))
         self._router.tape_symbols = self._wished.tape_symbols
@@ -174,9 +176,10 @@ class MarketDataService:
         await asyncio.gather(*(self._stop(symbol, drain=True) for symbol in list(self._running)))
         await self._tape.flush(finish=True)
         try:
-            await self._threads.run(self._keeper.leave)
+            await self._lease_threads.run(self._keeper.leave)
         except Exception as error:
             log.warning("leases_not_given_back", error=str(error))
+        await self._lease_threads.close()
         await self._threads.close()
 
 

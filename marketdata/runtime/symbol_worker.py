@@ -11,8 +11,9 @@ from django.db import InterfaceError, OperationalError
 
 from avigrid.common.leases import HeldLease, LeaseLost
 from avigrid.kernel.clock import Clock
-from avigrid.kernel.errors import AviGridError, InvalidCandle
+from avigrid.kernel.errors import AviGridError
 from avigrid.kernel.market import BookFeatures, Kline
+from marketdata.runtime.bar_writer import BarWriter
 from marketdata.runtime.confirmed_bar import ConfirmedBar, OnBar
 from marketdata.runtime.database_threads import DatabaseThreads
 from marketdata.runtime.jobs import BarJob, CatchUpJob, StopJob, SymbolHealth, SymbolState
@@ -49,6 +50,7 @@ class SymbolWorker:
             getattr(on_bar, "__call__", None)  # noqa: B004
         )
         self._lease = lease
+        self._writer = BarWriter(symbol, storage=storage, threads=threads, clock=clock, lease=lease, options=options)
         self._options = options
         self._keeps_tape = keeps_tape
         self._queue: asyncio.Queue[BarJob | CatchUpJob | StopJob] = asyncio.Queue(options.queue_size)
@@ -67,7 +69,6 @@ class SymbolWorker:
         self._live: BarJob | None = None
         """The newest decision bar that came by stream."""
         self._overdue_since_s: float | None = None
-        self._delayed_since_s: float | None = None
 
     async def put(self, job: BarJob | CatchUpJob | StopJob) -> None:
         """Waits while the queue is full: a bar is delayed and counted, never dropped."""
@@ -81,12 +82,11 @@ class SymbolWorker:
         self._length.set(self._queue.qsize())
 
     def health(self) -> SymbolHealth:
-        delayed_s = 0.0 if self._delayed_since_s is None else time.monotonic() - self._delayed_since_s
         return SymbolHealth(
             self.symbol,
             self._queue.qsize(),
             self._reason,
-            delayed_s,
+            self._writer.busy_s,
             self.state.book.is_ready,
             self._decided_ms,
         )
@@ -119,7 +119,8 @@ class SymbolWorker:
         until_ms = self._until_ms.get(bar.interval_min)
         if until_ms is not None and bar.start_ms > until_ms:
             self._interrupt("missed_bar")
-        if not await self._store(job):
+        if problem := await self._writer.write(job):
+            self._interrupt(problem)
             return
         if bar.interval_min == self._options.decision_interval_min:
             self._live = job
@@ -137,36 +138,11 @@ class SymbolWorker:
         if self._held is not None and self._has_companion(self._held[0].bar):
             await self._decide(self._held[0])
 
-    async def _store(self, job: BarJob) -> bool:
-        """Tries until the database takes it. False: the bar may not be used, or is a fault nobody can retry away."""
-        failures = 0
-        while True:
-            now_ms = self._clock.now_ms() + self._options.clock_skew_ms
-            try:
-                await self._threads.run(self._storage.bar, job.bar, job.features, now_ms=now_ms, lease=self._lease)
-            except (OperationalError, InterfaceError) as error:
-                failures += 1
-                self._delayed_since_s = self._delayed_since_s or time.monotonic()
-                metrics.STORE_RETRIES.labels(symbol=self.symbol).inc()
-                log.error("bar_store_delayed", symbol=self.symbol, failures=failures, error=str(error))
-                await asyncio.sleep(self._backoff_s(failures))
-            except InvalidCandle:
-                self._interrupt("invalid_bar")
-                return False
-            except LeaseLost:
-                raise
-            except Exception:
-                log.exception("bar_store_failed", symbol=self.symbol, start_ms=job.bar.start_ms)
-                self._interrupt("store_failed")
-                return False
-            else:
-                self._delayed_since_s = None
-                return True
-
     async def _decide(self, job: BarJob) -> None:
         self._held = None
         reason, recovered = self._interruption
         self._interruption = ("", 0)
+        reason = reason or self._writer.slowness(job.bar)
         event = ConfirmedBar(
             bar=job.bar,
             features=job.features,
@@ -246,7 +222,7 @@ class SymbolWorker:
             raise
         except (AviGridError, OperationalError, InterfaceError) as error:
             self._failures += 1
-            self._retry_at_s = time.monotonic() + self._backoff_s(self._failures)
+            self._retry_at_s = time.monotonic() + self._options.backoff_s(self._failures)
             log.warning("catch_up_failed", symbol=self.symbol, reason=reason, error=str(error), failures=self._failures)
             return
         except Exception:
@@ -259,10 +235,11 @@ class SymbolWorker:
         if recovery.late:
             # The stream, or the next answer, will have it; what is there already is not held back for it.
             self._failures += 1
-            self._retry_at_s = time.monotonic() + self._backoff_s(self._failures)
+            self._retry_at_s = time.monotonic() + self._options.backoff_s(self._failures)
         else:
             self._failures = 0
             self._reason = ""
+        self._writer.began_anew()
         log.info("caught_up", symbol=self.symbol, reason=reason, fetched=recovery.fetched, late=recovery.late)
         await self._hand_over_recovered(recovery.decisions, reason, recovery.fetched, now_ms)
 
@@ -287,7 +264,7 @@ class SymbolWorker:
                 features=features,
                 ticker=self.state.ticker,
                 is_recovered=live is None,
-                interruption=why,
+                interruption=why or self._writer.slowness(bar),
                 bars_recovered=fetched,
                 is_complete=self._has_companion(bar),
                 received_ms=now_ms if live is None else live.received_ms,
@@ -311,6 +288,3 @@ class SymbolWorker:
             next_ms = self._decided_ms + decision_min * 60_000
             since[decision_min] = min(since[decision_min], next_ms)
         return since
-
-    def _backoff_s(self, failures: int) -> float:
-        return min(self._options.retry_max_s, self._options.retry_first_s * 2 ** min(failures - 1, 10))

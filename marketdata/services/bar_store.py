@@ -57,13 +57,16 @@ def bar_store(
     """
     candle_check(bar, source=source, now_ms=now_ms)
     with metrics.STORE_SECONDS.time(), transaction.atomic():
-        if lease is not None:
-            leases.check(lease)
         inserted = _insert(bar, features, source)
         outcome = BarOutcome.NEW if inserted else BarOutcome.DUPLICATE
         if not inserted and source == KlineSource.REST:
             corrected = klines_bulk_store(table_from_klines([bar]), source=source, now_ms=now_ms).corrected
-            return BarOutcome.CORRECTED if corrected else BarOutcome.DUPLICATE
+            outcome = BarOutcome.CORRECTED if corrected else BarOutcome.DUPLICATE
+        if lease is not None:
+            # last: a lease whose row is locked while the table of bars keeps us waiting could not be renewed
+            leases.check(lease)
+    if not inserted and source == KlineSource.REST:
+        return outcome  # counted by the bulk writer
     metrics.BARS_STORED.labels(interval=bar.interval_min, source=source, outcome=outcome.value).inc()
     return outcome
 

@@ -1,21 +1,26 @@
 """The whole process on a real database: two of them, one dies, no bar is lost or decided twice by one holder."""
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
+from datetime import datetime
 
+import psycopg
 import pytest
 from asgiref.sync import sync_to_async
 from django.db import connection, connections
 
+from avigrid.common.models import Lease
 from avigrid.kernel.clock import FixedClock
 from avigrid.kernel.market import Kline
 from marketdata.models import DataGap
 from marketdata.runtime.database_storage import DatabaseStorage
 from marketdata.runtime.options import PipelineOptions
 from marketdata.runtime.service import MarketDataService, Wishes
-from marketdata.runtime.shards import ShardKeeper
+from marketdata.runtime.shards import SYMBOL, ShardKeeper
 from marketdata.selectors.book_features import book_feature
 from marketdata.selectors.coverage import coverage
+from marketdata.services import metrics
 from tests.support.bars import T0, saw_table
 from tests.support.market_reader import FakeMarketReader
 from tests.support.market_runtime import FakeBook, FakeFeed, eventually
@@ -56,10 +61,11 @@ class World:
 
 
 class Process:
-    def __init__(self, world: World, name: str) -> None:
+    def __init__(self, world: World, name: str, *, options: PipelineOptions = OPTIONS) -> None:
         self.world = world
         self.feed = FakeFeed()
         self.decided: list[tuple[str, int, bool]] = []
+        self.reasons: list[str] = []
         self.stop = asyncio.Event()
         self.service = MarketDataService(
             feed=self.feed,
@@ -70,7 +76,7 @@ class Process:
             wishes=lambda: Wishes(SYMBOLS),
             clock=world.clock,
             on_bar=self._on_bar,
-            options=OPTIONS,
+            options=options,
             tick_s=0.02,
         )
         self.task = asyncio.create_task(self.service.run(self.stop))
@@ -78,6 +84,7 @@ class Process:
 
     async def _on_bar(self, event) -> None:
         self.decided.append((event.symbol, (event.bar.start_ms - T0) // MIN_MS, event.is_recovered))
+        self.reasons.append(event.interruption)
 
     def minutes(self, symbol: str) -> list[int]:
         return [minutes for name, minutes, _ in self.decided if name == symbol]
@@ -97,6 +104,21 @@ class Process:
         self.stop.set()
         await asyncio.wait_for(self.task, 20)
         await db(_expire)(self.service._keeper.holder)
+
+
+@contextmanager
+def bars_locked():
+    """Another client holds the table of bars: it can be read, but every insert waits."""
+    settings = connection.get_connection_params() | {"cursor_factory": None}
+    names = ("dbname", "host", "port", "user", "password")
+    with psycopg.connect(**{name: settings[name] for name in names if settings.get(name)}) as other:
+        other.execute("LOCK TABLE marketdata_kline IN EXCLUSIVE MODE")
+        yield
+        other.rollback()
+
+
+def _lease_ends() -> list[datetime]:
+    return list(Lease.objects.filter(name__startswith=SYMBOL).order_by("name").values_list("expires_at", flat=True))
 
 
 def _expire(holder: str) -> None:
@@ -170,3 +192,37 @@ async def test_two_processes_share_and_the_survivor_takes_over_without_a_lost_ba
         assert (report.bars, report.last_ms, report.holes) == (15, T0 + 70 * MIN_MS, ())
         assert two.minutes(moved) == [55, 60]
         assert sorted(set(two.minutes(moved) + one.minutes(moved))) == [55, 60, 65, 70]
+
+
+async def test_a_held_database_delays_every_bar_and_loses_none():
+    counted = [metrics.BARS_DELAYED.labels(symbol=symbol)._value for symbol in SYMBOLS]
+    before = [count.get() for count in counted]
+    async with world() as w:
+        one = Process(w, "one", options=replace(OPTIONS, slow_store_s=0.05))
+        await eventually(lambda: one.minutes("BTCUSDT") == [55] and one.minutes("ETHUSDT") == [55])
+        leases_end = await db(_lease_ends)()
+        with bars_locked():
+            w.close(60)
+            w.close(65)
+            w.close(70)
+            w.close(60, 15)
+            await eventually(lambda: all(now.get() > then for now, then in zip(counted, before, strict=True)))
+            assert [one.minutes(symbol) for symbol in SYMBOLS] == [[55], [55]]
+            assert (await db(coverage)("BTCUSDT", 5)).bars == 12
+            # the process keeps its symbols meanwhile
+            await renewed_since(leases_end)
+            assert sorted(one.service.symbols) == sorted(SYMBOLS)
+        await eventually(lambda: all(one.minutes(symbol) == [55, 60, 65, 70] for symbol in SYMBOLS))
+        assert one.reasons == ["start"] * 2 + ["database_slow"] * 6
+        assert not any(recovered for _, minutes, recovered in one.decided if minutes > 55)
+        for symbol in SYMBOLS:
+            report = await db(coverage)(symbol, 5)
+            assert (report.bars, report.holes) == (15, ())
+            assert (await db(coverage)(symbol, 15)).bars == 5
+        assert await db(DataGap.objects.count)() == 0
+
+
+async def renewed_since(before: list[datetime]) -> None:
+    async with asyncio.timeout(10):
+        while not all(now > then for now, then in zip(await db(_lease_ends)(), before, strict=True)):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)

@@ -1,6 +1,7 @@
 """Order, completeness and patience of one symbol's worker, with storage in memory and a clock moved by hand."""
 
 import asyncio
+import time
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -14,6 +15,7 @@ from marketdata.runtime.database_threads import DatabaseThreads
 from marketdata.runtime.jobs import BarJob, CatchUpJob, StopJob, SymbolState
 from marketdata.runtime.options import PipelineOptions
 from marketdata.runtime.symbol_worker import SymbolWorker
+from marketdata.services import metrics
 from tests.support.bars import T0
 from tests.support.market_runtime import FakeBook, FakeStorage, eventually
 
@@ -70,7 +72,7 @@ class Desk:
         self.know(bar_at(minutes, interval_min))
         self.clock._now_ms = max(self.clock.now_ms(), bar.end_ms + 200)
         features = self.book.features(self.clock.now_ms())
-        await self.worker.put(BarJob(bar, features, self.clock.now_ms(), 0.0))
+        await self.worker.put(BarJob(bar, features, self.clock.now_ms(), time.monotonic()))
         if settle:
             await eventually(lambda: (bar.symbol, bar.interval_min, bar.start_ms) in self.storage.table)
 
@@ -235,6 +237,27 @@ async def test_a_slow_database_delays_and_loses_nothing():
         desk.storage.bar_failures.clear()
         await eventually(lambda: desk.decided() == [-5, 0])
         assert desk.worker.health().store_delayed_s == 0
+
+
+async def test_a_blocked_database_is_counted_while_it_blocks_and_decisions_say_so():
+    counted = metrics.BARS_DELAYED.labels(symbol="BTCUSDT")._value
+    before = counted.get()
+    async with running(Desk(options=replace(OPTIONS, slow_store_s=0.005))) as desk:
+        desk.storage.gate.clear()
+        await desk.stream(0, settle=False)
+        await desk.stream(5, settle=False)
+        queued_s = time.monotonic()
+        await eventually(lambda: counted.get() == before + 1 and time.monotonic() - queued_s > 0.01)
+        assert desk.worker.health().store_delayed_s > 0
+        assert desk.decided() == [-5]
+        desk.storage.gate.set()
+        await eventually(lambda: desk.decided() == [-5, 0, 5])
+        assert [event.interruption for event in desk.events[1:]] == ["database_slow", "database_slow"]
+        assert counted.get() == before + 2  # the second waited in the queue for as long
+    async with running(Desk(options=replace(OPTIONS, slow_store_s=60.0))) as quick:
+        await quick.stream(0)
+        await eventually(lambda: quick.decided() == [-5, 0])
+        assert quick.events[-1].interruption == ""
 
 
 async def test_a_full_queue_holds_the_stream_back():
