@@ -1,32 +1,40 @@
-"""backtests, sweeps, calibrations: started here, done by workers; and performance."""
+"""backtests, sweeps, calibrations: started here, done by workers; their results, compared and put to use."""
 
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any, ClassVar
 
 import django_filters
 from django.db.models import QuerySet
 from django.http import Http404
 from django.utils import timezone
-from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import serializers, status
 from rest_framework.decorators import action
-from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from accounts.api.caller import caller
-from accounts.api.lists import ReadOnly, asked_account, checked
-from accounts.api.schema import problems
-from trading.models import PerformanceDay, ResearchKind, ResearchRun, ResearchStatus
-from trading.selectors.performance import performance, performance_days
+from accounts.api.lists import ReadOnly, checked
+from accounts.api.schema import OTP_HEADER, problems
+from trading.api.research_results import (
+    ActivateSerializer,
+    ComparisonSerializer,
+    HeatMapSerializer,
+    ReportSerializer,
+)
+from trading.api.serializers import StrategySerializer
+from trading.models import ResearchKind, ResearchRun, ResearchStatus
+from trading.selectors.heat_map import heat_map
 from trading.selectors.research import research_run, research_runs
+from trading.selectors.research_comparison import compare_runs
+from trading.services.calibrations import activate_calibration
 from trading.services.research import research_cancel, research_start
 
-ACCOUNT = OpenApiParameter("account", int, description="trading account; the oldest active one where not given")
-DAYS = OpenApiParameter("days", int, description="how many UTC days back, 1 to 1000; 30 where not given")
-_MOST_DAYS = 1000
+_START_EXAMPLES = {
+    "backtests": {"symbols": ["BTCUSDT"], "from": "2026-01-01", "to": "2026-03-01", "config": {"profile": "swing"}},
+    "sweeps": {"symbols": ["BTCUSDT", "ETHUSDT"], "axes": {"theta": [0.25, 0.35, 0.45], "atr_mult_x": [6, 8, 10]}},
+    "calibrations": {"symbols": ["BTCUSDT"], "train_days": 180, "test_days": 30, "step_days": 30},
+}
 
 
 class RunSummarySerializer(serializers.ModelSerializer[ResearchRun]):
@@ -85,6 +93,10 @@ class _ResearchViewSet(ReadOnly):
         "retrieve": "research.read",
         "create": "research.run",
         "cancel": "research.run",
+        "compare": "research.read",
+        "report": "research.read",
+        "heat_map": "research.read",
+        "activate": "calibration.activate",
     }
     filterset_class = ResearchFilter
 
@@ -103,11 +115,21 @@ class _ResearchViewSet(ReadOnly):
 
     def cancel(self, request: Request, pk: int) -> Response:
         """A waiting run ends at once, a running one at its worker's next look."""
+        done = research_cancel(run_id=self._run(pk).pk, actor=caller(request), now=timezone.now())
+        return Response({"cancelled": done})
+
+    def compare(self, request: Request, pk: int, other: int) -> Response:
+        """Two finished runs of this kind: what differs in request and numbers, and every measure of both."""
+        found = compare_runs(self._run(pk).pk, self._run(other).pk)
+        if found is None:
+            raise Http404
+        return Response(ComparisonSerializer(found).data)
+
+    def _run(self, pk: int) -> ResearchRun:
         run = research_run(pk)
         if run is None or run.kind != self.kind.value:
             raise Http404
-        done = research_cancel(run_id=run.pk, actor=caller(request), now=timezone.now())
-        return Response({"cancelled": done})
+        return run
 
 
 def _described(name: str) -> Any:
@@ -120,9 +142,24 @@ def _described(name: str) -> Any:
         create=extend_schema(
             operation_id=f"{name}_start",
             request=ResearchStartSerializer,
+            examples=[OpenApiExample(name, {"params": _START_EXAMPLES[name]}, request_only=True)],
             responses={202: ResearchRunSerializer, **problems(400, 409, 415)},
         ),
     )
+
+
+_DETAIL: dict[str, Any] = {"detail": True, "pagination_class": None, "filterset_class": None}
+
+
+def _compare(name: str) -> Callable[[Any], Any]:
+    described = extend_schema(
+        operation_id=f"{name}_compare",
+        parameters=[OpenApiParameter("other", int, OpenApiParameter.PATH, description="the run to compare with")],
+        responses={200: ComparisonSerializer, **problems(404)},
+        filters=False,
+    )
+    routed = action(methods=["get"], url_path="compare/<int:other>", **_DETAIL)
+    return lambda operation: described(routed(operation))
 
 
 def _cancel(name: str) -> Callable[[Any], Any]:
@@ -132,7 +169,7 @@ def _cancel(name: str) -> Callable[[Any], Any]:
         responses={200: CancelledSerializer, **problems(404, 415)},
         filters=False,
     )
-    routed = action(detail=True, methods=["post"], pagination_class=None, filterset_class=None)
+    routed = action(methods=["post"], **_DETAIL)
     return lambda operation: described(routed(operation))
 
 
@@ -144,6 +181,19 @@ class BacktestViewSet(_ResearchViewSet):
     def cancel(self, request: Request, pk: int) -> Response:
         return super().cancel(request, pk)
 
+    @_compare("backtests")
+    def compare(self, request: Request, pk: int, other: int) -> Response:
+        return super().compare(request, pk, other)
+
+    @extend_schema(operation_id="backtests_report", responses={200: ReportSerializer, **problems(404)}, filters=False)
+    @action(methods=["get"], **_DETAIL)
+    def report(self, request: Request, pk: int) -> Response:
+        """The report page as it was made: plots, tables, stated assumptions. 404 until the run is done."""
+        run = self._run(pk)
+        if not run.report_html:
+            raise Http404
+        return Response(ReportSerializer(run).data)
+
 
 @_described("sweeps")
 class SweepViewSet(_ResearchViewSet):
@@ -152,6 +202,10 @@ class SweepViewSet(_ResearchViewSet):
     @_cancel("sweeps")
     def cancel(self, request: Request, pk: int) -> Response:
         return super().cancel(request, pk)
+
+    @_compare("sweeps")
+    def compare(self, request: Request, pk: int, other: int) -> Response:
+        return super().compare(request, pk, other)
 
 
 @_described("calibrations")
@@ -162,60 +216,37 @@ class CalibrationViewSet(_ResearchViewSet):
     def cancel(self, request: Request, pk: int) -> Response:
         return super().cancel(request, pk)
 
-
-class PerformanceDaySerializer(serializers.ModelSerializer[PerformanceDay]):
-    class Meta:
-        model = PerformanceDay
-        fields = ("day", "plans", "wins", "gross_usd", "fees_usd", "funding_usd", "won_usd", "lost_usd", "sum_r")
-        read_only_fields = fields
-
-
-def _decimal(**options: Any) -> serializers.DecimalField:
-    return serializers.DecimalField(max_digits=None, decimal_places=None, read_only=True, **options)
-
-
-class PerformanceSerializer(serializers.Serializer[object]):
-    """`profit_factor` is null where nothing was lost; ratios are null without plans."""
-
-    account = serializers.IntegerField()
-    days = serializers.IntegerField()
-    plans = serializers.IntegerField()
-    wins = serializers.IntegerField()
-    net_usd = _decimal()
-    sum_r = _decimal()
-    win_rate = _decimal(allow_null=True)
-    profit_factor = _decimal(allow_null=True)
-    expectancy_r = _decimal(allow_null=True)
-    by_day = PerformanceDaySerializer(many=True)
-
-
-class PerformanceView(APIView):
-    """How the plans that closed in these days went, by UTC day of the exchange."""
-
-    access: ClassVar = {"GET": "desk.read"}
+    @_compare("calibrations")
+    def compare(self, request: Request, pk: int, other: int) -> Response:
+        return super().compare(request, pk, other)
 
     @extend_schema(
-        operation_id="performance_read",
-        parameters=[ACCOUNT, DAYS],
-        responses={200: PerformanceSerializer, **problems(400)},
+        operation_id="calibrations_heat_map", responses={200: HeatMapSerializer, **problems(404)}, filters=False
     )
-    def get(self, request: Request) -> Response:
-        account = asked_account(request)
-        days = _days(request)
-        since = timezone.now().date() - timedelta(days=days - 1)
-        found = performance(account.pk, since=since)
-        body = {
-            "account": account.pk,
-            "days": days,
-            **{name: getattr(found, name) for name in ("plans", "wins", "net_usd", "sum_r")},
-            **{name: getattr(found, name) for name in ("win_rate", "profit_factor", "expectancy_r")},
-            "by_day": performance_days(account.pk, since=since),
-        }
-        return Response(PerformanceSerializer(body).data)
+    @action(methods=["get"], **_DETAIL)
+    def heat_map(self, request: Request, pk: int) -> Response:
+        """theta per UTC hour and fold. 404 until the run is done."""
+        found = heat_map(self._run(pk))
+        if found is None:
+            raise Http404
+        return Response(HeatMapSerializer(found).data)
 
+    @extend_schema(
+        operation_id="calibrations_activate",
+        parameters=[OTP_HEADER],
+        request=ActivateSerializer,
+        examples=[OpenApiExample("activate", {"reason": "steady over four folds"}, request_only=True)],
+        responses={201: StrategySerializer, **problems(400, 404, 409, 415)},
+        filters=False,
+    )
+    @action(methods=["post"], **_DETAIL)
+    def activate(self, request: Request, pk: int) -> Response:
+        """Its theta(h) and dead hours in a new, active version of the numbers in use; the run stays as it is.
 
-def _days(request: Request) -> int:
-    given = request.query_params.get("days", "30")
-    if not (given.isascii() and given.isdigit() and 1 <= int(given[:9]) <= _MOST_DAYS):
-        raise ValidationError({"days": [f"A number from 1 to {_MOST_DAYS} is expected."]})
-    return int(given)
+        409 where it was made with other numbers, is not finished or is in use already. What was live starts over.
+        """
+        reason = checked(ActivateSerializer, request)["reason"]
+        version = activate_calibration(
+            run_id=self._run(pk).pk, actor=caller(request), reason=reason, otp_used=True, now=timezone.now()
+        )
+        return Response(StrategySerializer(version).data, status=status.HTTP_201_CREATED)

@@ -3,7 +3,7 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from trading.api import config, orders, plans, reconciliation, research, signals
+from trading.api import config, orders, performance, plans, reconciliation, research, signals, stages
 
 router = SimpleRouter(trailing_slash=False, use_regex_path=False)
 router.register("signals", signals.SignalViewSet, basename="signal")
@@ -21,8 +21,10 @@ router.register("sweeps", research.SweepViewSet, basename="sweep")
 router.register("calibrations", research.CalibrationViewSet, basename="calibration")
 
 urlpatterns = [
-    path("performance", research.PerformanceView.as_view()),
+    path("performance", performance.PerformanceView.as_view()),
     path("config", config.ConfigView.as_view()),
+    path("config/versions/<int:pk>/stage", stages.StageView.as_view()),
+    path("config/versions/<int:pk>/stage/withdraw", stages.StageWithdrawView.as_view()),
     path("admin/reconciliation/status", reconciliation.StatusView.as_view()),
     path("reconciliation/run", reconciliation.RunView.as_view()),
     *router.urls,
