@@ -16,4 +16,4 @@ FILES = sorted(HERE.glob("*.yaml"))
 def test_a_plan_lives_as_its_file_says(path: Path) -> None:
     outcome = play(load(path))
     assert outcome.held, "\n".join(str(finding) for finding in outcome.findings if not finding.held)
-    assert len(outcome.findings) > 3
+    assert outcome.findings

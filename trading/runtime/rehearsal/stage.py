@@ -58,7 +58,7 @@ class Witness:
     feed: AccountFeed
     direction: int
     widened: list[str]
-    tightest: dict[str, Decimal] = field(default_factory=dict)
+    tightest: dict[int, Decimal] = field(default_factory=dict)
 
     async def events(self) -> AsyncIterator[AccountEvent]:
         async for event in self.feed.events():
@@ -68,12 +68,12 @@ class Witness:
 
     def _see(self, row: VenuePosition) -> None:
         if row.size == 0 or row.stop_loss is None:
-            self.tightest.pop(row.symbol, None)
+            self.tightest.pop(row.position_idx, None)
             return
-        known = self.tightest.get(row.symbol, row.stop_loss)
+        known = self.tightest.get(row.position_idx, row.stop_loss)
         if (row.stop_loss - known) * self.direction < 0:
             self.widened.append(f"the venue's stop went from {known} to {row.stop_loss}")
-        self.tightest[row.symbol] = row.stop_loss
+        self.tightest[row.position_idx] = row.stop_loss
 
 
 @dataclass(slots=True)

@@ -39,9 +39,9 @@ def same(found: object, wanted: object) -> bool:
 
 
 def order_name(order: Order) -> str:
-    again = f"+{order.attempt}" if order.attempt else ""
     if order.role == OrderRole.CLOSE:
-        return f"close{again}"
+        return "close"  # as many as the proven cancels of exits allow; how many is nobody's matter
+    again = f"+{order.attempt}" if order.attempt else ""
     return f"{order.role} {order.rung}.{order.cycle}{again}"
 
 
