@@ -48,9 +48,16 @@ urlpatterns = [
     path("risk/rearm", risk.rearm_view, name="rearm"),
     path("risk/flatten", risk.flatten_view, name="flatten"),
     path("system/", system.system_page, name="system"),
+    path("system/doctor", system.doctor_view, name="doctor"),
     path("audit/", audit.audit_page, name="audit"),
     path("audit/verify", audit.audit_verify, name="audit_verify"),
     path("break-it/", break_it.break_it_page, name="break_it"),
     path("break-it/<slug:name>", break_it.break_it_do, name="break_it_do"),
     path("reconciliation/", reconciliation.reconciliation_page, name="reconciliation"),
+    path("reconciliation/run", reconciliation.reconciliation_run_view, name="reconciliation_run"),
+    path(
+        "reconciliation/findings/<int:finding_id>/<slug:wish>",
+        reconciliation.finding_decide_view,
+        name="finding_decide",
+    ),
 ]

@@ -13,7 +13,6 @@ from rest_framework.views import APIView
 from accounts.api.caller import caller
 from accounts.api.lists import ReadOnly, asked_account
 from accounts.api.schema import problems
-from accounts.services.audit import audit
 from trading.api.serializers import (
     AskedSerializer,
     FindingSerializer,
@@ -21,7 +20,7 @@ from trading.api.serializers import (
     RunSerializer,
 )
 from trading.models import ReconciliationFinding, ReconciliationRun
-from trading.services.locking import wake_execution
+from trading.services.reconciliation_asking import reconciliation_ask
 
 ACCOUNT = OpenApiParameter("account", int, description="trading account; the oldest active one where not given")
 
@@ -63,9 +62,7 @@ class RunView(APIView):
     )
     def post(self, request: Request) -> Response:
         account = asked_account(request)
-        last = ReconciliationRun.objects.filter(account=account.pk).order_by("-pk").values_list("pk", flat=True).first()
-        audit(actor=caller(request), action="reconciliation.asked", obj=account)
-        wake_execution(account.pk, "reconcile")
+        last = reconciliation_ask(account=account, actor=caller(request))
         return Response({"asked": True, "last_run_id": last}, status=status.HTTP_202_ACCEPTED)
 
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import structlog
 
 from avigrid.kernel.errors import AviGridError, OrderNotFound, Rejected
+from trading.engine.wishes import Wish
 from trading.models import ReconciliationFinding
 from trading.runtime.context import Context
 from trading.runtime.flatten import Flattener
 from trading.services.adoption import position_adopt
 from trading.services.findings import finding_close
-from trading.services.foreign import Wish
 
 log = structlog.get_logger(__name__)
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from trading.engine.wishes import Wish, wishes_for
 from trading.models import ReconciliationFinding, ReconciliationRun
 
 OPEN_SHOWN, CLOSED_SHOWN, RUNS_SHOWN = 100, 50, 30
@@ -10,9 +11,15 @@ OPEN_SHOWN, CLOSED_SHOWN, RUNS_SHOWN = 100, 50, 30
 
 @dataclass(frozen=True, slots=True)
 class FindingRow:
+    """`wishes`: what a person may decide about it; `wish`: what was decided and is not carried out yet."""
+
     finding: ReconciliationFinding
+    detect_s: float
+    """Into the run that saw it."""
     repair_s: float | None
     """Detected to repaired."""
+    wishes: Sequence[Wish]
+    wish: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +38,7 @@ class ReconciliationView:
 def reconciliation_view(account_id: int | None) -> ReconciliationView:
     if account_id is None:
         return ReconciliationView((), (), ())
-    findings = ReconciliationFinding.objects.filter(account_id=account_id)
+    findings = ReconciliationFinding.objects.filter(account_id=account_id).select_related("run")
     runs = ReconciliationRun.objects.filter(account_id=account_id)[:RUNS_SHOWN]
     return ReconciliationView(
         [_row(finding) for finding in findings.filter(is_open=True)[:OPEN_SHOWN]],
@@ -42,4 +49,19 @@ def reconciliation_view(account_id: int | None) -> ReconciliationView:
 
 def _row(finding: ReconciliationFinding) -> FindingRow:
     took = finding.repaired_at - finding.detected_at if finding.repaired_at else None
-    return FindingRow(finding, took.total_seconds() if took is not None else None)
+    wish = str(finding.details.get("wish", "")) if finding.is_open else ""
+    return FindingRow(
+        finding,
+        detect_s=(finding.detected_at - finding.run.started_at).total_seconds(),
+        repair_s=took.total_seconds() if took is not None else None,
+        wishes=[it for it in wishes_for(finding.kind) if it != wish] if finding.is_open else (),
+        wish=wish,
+    )
+
+
+def newest_run_id(account_id: int) -> int | None:
+    return ReconciliationRun.objects.filter(account_id=account_id).order_by("-pk").values_list("pk", flat=True).first()
+
+
+def finding_exists(finding_id: int) -> bool:
+    return ReconciliationFinding.objects.filter(pk=finding_id).exists()

@@ -19,6 +19,7 @@ from marketdata.selectors.prices import quotes
 from trading.models import Order, OutboxEvent
 from trading.selectors.alive import is_alive, process_label
 from trading.selectors.exchange_time import ExchangeTime, exchange_time
+from trading.selectors.execution_life import ExecutionLife, execution_lives
 
 _QUEUES = ("default", "research")
 _PRICE_STALE_S = 5.0
@@ -59,6 +60,7 @@ class StoreRow:
 @dataclass(frozen=True, slots=True)
 class Health:
     processes: Sequence[ProcessRow]
+    executions: Sequence[ExecutionLife]
     feeds: Sequence[FeedRow]
     queues: Sequence[QueueRow]
     stores: Sequence[StoreRow]
@@ -71,6 +73,7 @@ def health(account_id: int | None) -> Health:
     clock = exchange_time(account_id) if account_id is not None else None
     return Health(
         processes=[ProcessRow(process_label(life.process), life, is_alive(life)) for life in heartbeats.lives()],
+        executions=execution_lives(),
         feeds=_feeds(clock),
         queues=_queues(account_id),
         stores=[_database(), _redis()],

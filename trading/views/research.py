@@ -6,6 +6,7 @@ from uuid import uuid4
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -24,6 +25,7 @@ from trading.selectors.strategy import active_version, config_of
 from trading.services.calibrations import activate_calibration
 from trading.services.research import research_cancel, research_start
 from trading.services.times import from_ms
+from trading.views.answers import toast
 from trading.views.frame import page
 
 
@@ -92,11 +94,7 @@ def research_cancel_view(request: HttpRequest, run_id: int) -> HttpResponse:
         raise Http404
     done = research_cancel(run_id=run_id, actor=request.user, now=timezone.now())  # type: ignore[arg-type]
     text = _("Run %(run)s is being cancelled.") if done else _("Run %(run)s needs no cancelling any more.")
-    text %= {"run": run_id}
-    if not request.headers.get("HX-Request"):
-        messages.info(request, text)
-        return redirect("trading:research_run", run_id)
-    return render(request, "trading/partials/_toast.html", {"text": text, "refused": not done})
+    return toast(request, text % {"run": run_id}, refused=not done, back=reverse("trading:research_run", args=[run_id]))
 
 
 @requires("research.read")

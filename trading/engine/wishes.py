@@ -1,0 +1,25 @@
+"""What a person may decide about things at the venue that are not ours."""
+
+from enum import StrEnum
+
+from trading.engine.differences import Kind
+
+
+class Wish(StrEnum):
+    """A position: adopt (becomes a plan), flatten, ignore. An order: cancel, ignore. Ignoring keeps new risk out."""
+
+    ADOPT = "adopt"
+    FLATTEN = "flatten"
+    CANCEL = "cancel"
+    IGNORE = "ignore"
+
+
+_POSSIBLE = {
+    Kind.POSITION_FOREIGN.value: (Wish.ADOPT, Wish.FLATTEN, Wish.IGNORE),
+    Kind.ORDER_FOREIGN.value: (Wish.CANCEL, Wish.IGNORE),
+}
+
+
+def wishes_for(kind: str) -> tuple[Wish, ...]:
+    """Of a finding's kind; none for what the reconciliation repairs by itself."""
+    return _POSSIBLE.get(kind, ())
