@@ -15,7 +15,7 @@ from tests.chaos.servers import Servers
 
 PATIENCE_S = 90.0
 """An order cut off before it was sent leaves no trace, and is given up only after its evidence window of 60 s."""
-POINT_PATIENCE_S = 8.0
+POINT_PATIENCE_S = 12.0
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
 _WANTED = {
     "after_cancel": "stop_buying",

@@ -113,8 +113,9 @@ class Trader:
             plan_close(plan_id=plan.pk, user="chaos")
 
     def _break_even(self) -> None:
-        plan = self._any_plan()
+        plan = self._any_plan("active")
         if plan is not None:
+            self.wire.jump(plan.symbol, plan.direction * 0.003)
             plan_break_even(plan_id=plan.pk, user="chaos")
 
     def _stop_buying(self) -> None:
@@ -132,8 +133,9 @@ class Trader:
     def _small_jump(self) -> None:
         self.wire.jump(self.rng.choice(self.symbols), self.rng.uniform(-0.004, 0.004))
 
-    def _any_plan(self) -> Plan | None:
-        plans = list(Plan.objects.filter(account_id=self.account_id, status__in=OPEN_PLAN_STATUSES))
+    def _any_plan(self, *statuses: str) -> Plan | None:
+        wanted = statuses or OPEN_PLAN_STATUSES
+        plans = list(Plan.objects.filter(account_id=self.account_id, status__in=wanted).order_by("pk"))
         return self.rng.choice(plans) if plans else None
 
     @staticmethod
