@@ -14,6 +14,7 @@ from avigrid.common import heartbeats
 from tests.support.api_world import ApiWorld
 from tests.support.users import login, make_user
 from trading.models import ReconciliationFinding, ReconciliationRun
+from trading.runtime import fragments as _registered  # noqa: F401
 from trading.runtime.screen import Reader, render
 from trading.services.times import from_ms
 
