@@ -55,8 +55,9 @@ audit: setup ## known vulnerabilities of the pinned versions
 screenshots: setup ## docs/images from a running demo
 	$(PYTHON) -m tests.e2e.screenshots
 
-messages: setup ## collect and compile the translations
-	$(MANAGE) makemessages -l ru --no-location -i .venv -i node_modules -i .var
+messages: setup ## collect and compile the translations; needs gettext
+	$(MANAGE) collect_sentences
+	$(MANAGE) makemessages -l ru --no-location --no-obsolete -i .venv -i node_modules -i .var -i tests
 	$(MANAGE) compilemessages -l ru
 
 clean: ## remove everything that the targets above made

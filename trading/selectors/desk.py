@@ -139,6 +139,13 @@ class PlanRow:
     """Of the entries: any of them."""
 
     @property
+    def break_even(self) -> str:
+        """asked: the stop follows as soon as the price allows; done; or nothing."""
+        if self.plan.break_even_at is not None:
+            return "done"
+        return "asked" if self.plan.is_open and self.plan.state.get("be_requested") else ""
+
+    @property
     def is_on_its_way(self) -> bool:
         """Something between the click and the protected position is still to come."""
         return self.plan.status == PlanStatus.PLACING or not self.is_protected

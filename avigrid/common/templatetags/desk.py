@@ -9,6 +9,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
+from avigrid.common.spoken import said, worded
+
 register = template.Library()
 DASH = "–"
 NARROW_SPACE = "\u202f"
@@ -135,8 +137,13 @@ def price_round(value: object) -> str:
 @register.filter
 def words(code: object) -> str:
     """A stored code as a person says it."""
-    text = str(code or "").replace("_", " ")
-    return text or DASH
+    return worded(code) or DASH
+
+
+@register.filter(name="said")
+def said_filter(text: object) -> str:
+    """A sentence that is stored in English, in the reader's language."""
+    return said(str(text)) if text else ""
 
 
 @register.filter

@@ -82,10 +82,11 @@
 
   // --- title and icon say the state ---------------------------------------------------------------------------------
   const announce = () => {
-    const state = $("[data-desk-state]")?.dataset.deskState;
+    const bar = $("[data-desk-state]")?.dataset;
+    const state = bar?.deskState;
     const signals = $$("[data-card][data-placeable]").length;
     const base = document.documentElement.dataset.title ?? (document.documentElement.dataset.title = document.title);
-    document.title = (state && state !== "active" ? `■ ${state.toUpperCase()} · ` : signals ? `(${signals}) ` : "") + base;
+    document.title = (state && state !== "active" ? `■ ${bar.deskStateName} · ` : signals ? `(${signals}) ` : "") + base;
     const icon = $("#favicon");
     if (icon) {
       const alarmed = state && state !== "active";

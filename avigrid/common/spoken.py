@@ -1,0 +1,50 @@
+"""Sentences and words that are stored, compared or raised in English, said in the reader's language.
+
+The pure core, the books and the audit trail speak English: they know no reader. Their sentences are collected from the
+source (`manage.py collect_sentences`) into the catalogue's list; on a page each is found again by its pattern, with the
+values that were filled in, and said in the language of the page. What is not in the list is shown as it is.
+"""
+
+import re
+from functools import lru_cache
+
+from django.utils.translation import get_language, gettext
+
+from avigrid.common.spoken_list import SENTENCES, WORDS
+
+_HOLE = re.compile(r"\{\d\}")
+
+
+@lru_cache(maxsize=1)
+def _patterns() -> list[tuple[re.Pattern[str], str]]:
+    """The most literal first, so that a general sentence never swallows a special one."""
+    with_holes = [text for text in SENTENCES if _HOLE.search(text)]
+    with_holes.sort(key=lambda text: -len(_HOLE.sub("", text)))
+    return [(re.compile("(.*?)".join(map(re.escape, _HOLE.split(text))), re.DOTALL), text) for text in with_holes]
+
+
+def said(text: str) -> str:
+    """`text` in the active language."""
+    language = get_language() or "en"
+    if not text or language.startswith("en"):
+        return text
+    return _said(text, language)
+
+
+@lru_cache(maxsize=4096)
+def _said(text: str, language: str) -> str:
+    if text in SENTENCES or text in WORDS:
+        return gettext(text)
+    for pattern, template in _patterns():
+        found = pattern.fullmatch(text)
+        if found is not None:
+            return gettext(template).format(*(_said(value, language) for value in found.groups()))
+    first, joint, rest = text.partition("; ")
+    if joint:
+        return f"{_said(first, language)}; {_said(rest, language)}"
+    return text
+
+
+def worded(code: object) -> str:
+    """A stored code as a person says it: `max_total_risk_r` -> "max total risk r"."""
+    return said(str(code or "").replace("_", " "))
