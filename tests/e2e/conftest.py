@@ -40,6 +40,10 @@ class Visit:
     page: Any
     complaints: list[str]
 
+    def listen(self) -> None:
+        self.page.on("console", lambda m: self.complaints.append(m.text) if m.type in ("error", "warning") else None)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
 
 @pytest.fixture
 def visit(desk: RunningDesk, browser: Any) -> Iterator[Callable[..., Visit]]:
@@ -49,13 +53,53 @@ def visit(desk: RunningDesk, browser: Any) -> Iterator[Callable[..., Visit]]:
     def open_as(role: str, *, width: int = 1440, height: int = 900, theme: str = "dark") -> Visit:
         context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=theme)
         contexts.append(context)
-        page = context.new_page()
-        complaints: list[str] = []
-        page.on("console", lambda m: complaints.append(m.text) if m.type in ("error", "warning") else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        log_in(desk, page, role)
-        return Visit(page, complaints)
+        visit = Visit(context.new_page(), [])
+        visit.listen()
+        log_in(desk, visit.page, role)
+        return visit
 
     yield open_as
     for context in contexts:
         context.close()
+
+
+@pytest.fixture(scope="session")
+def sessions(desk: RunningDesk, browser: Any) -> Callable[[str], Any]:
+    """Log in once per role: a one-time code is good once in 30 s."""
+    known: dict[str, Any] = {}
+
+    def session_of(role: str) -> Any:
+        if role not in known:
+            context = browser.new_context()
+            log_in(desk, context.new_page(), role)
+            known[role] = context.storage_state()
+            context.close()
+        return known[role]
+
+    return session_of
+
+
+@pytest.fixture
+def enter(desk: RunningDesk, browser: Any, sessions: Callable[[str], Any]) -> Iterator[Callable[..., Visit]]:
+    """`enter("admin", "risk/")`: a page of somebody who is logged in already; `clock`: its time can be moved."""
+    contexts = []
+
+    def open_as(role: str, path: str = "", *, clock: bool = False, **options: Any) -> Visit:
+        options = {"color_scheme": "dark", "viewport": {"width": 1440, "height": 900}, **options}
+        context = browser.new_context(storage_state=sessions(role), **options)
+        contexts.append(context)
+        visit = Visit(context.new_page(), [])
+        visit.listen()
+        if clock:
+            visit.page.clock.install()
+        visit.page.goto(desk.url + path)
+        return visit
+
+    yield open_as
+    for context in contexts:
+        context.close()
+
+
+def wait_live(page: Any) -> None:
+    """The first whole set of fragments has arrived over the socket."""
+    page.locator("html[data-line=up]").wait_for(state="attached", timeout=20_000)

@@ -65,6 +65,25 @@ class RunningDesk:
             timeout=60,
         )
 
+    def arm(self) -> None:
+        """Whatever an earlier story halted trades again; the story of re-arming is told elsewhere."""
+        script = (
+            "from accounts.selectors.people import user_by_email; from accounts.selectors.trading_accounts import *; "
+            "from risk.core.states import State; from risk.services.states import rearm; "
+            "rearm(account_id=primary_account().pk, symbol=None, to=State.ACTIVE, reason='next story', "
+            f"actor=user_by_email({self.people['admin']['email']!r}), otp_used=True)"
+        )
+        answer = self.manage("shell", "-v", "0", "-c", script)
+        assert answer.returncode == 0, answer.stderr
+
+    def offer(self) -> tuple[int, str]:
+        """Put a signal on offer; its number and symbol."""
+        script = "import json; from tests.e2e.offer import offer; print(json.dumps(offer()))"
+        answer = self.manage("shell", "-v", "0", "-c", script)
+        assert answer.returncode == 0, answer.stderr
+        found = json.loads(answer.stdout.splitlines()[-1])
+        return found["id"], found["symbol"]
+
 
 def eventually(condition: Callable[[], Any], timeout_s: float = 20.0, what: str = "condition") -> Any:
     deadline = time.monotonic() + timeout_s

@@ -2,12 +2,12 @@
 hands, and stays right while it lives."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import Visit
+from tests.e2e.conftest import Visit, wait_live
 from tests.e2e.running_desk import ARTEFACTS, ROOT, RunningDesk, eventually, log_in, next_code
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -31,48 +31,6 @@ PAGES = {
 _FINDINGS = """async () => (await axe.run(document, {resultTypes: ["violations"]})).violations
     .filter((found) => ["serious", "critical"].includes(found.impact))
     .map((found) => `${found.id}: ${found.nodes.slice(0, 3).map((node) => node.html.slice(0, 200)).join(" | ")}`)"""
-
-
-@pytest.fixture(scope="module")
-def sessions(desk: RunningDesk, browser: Any) -> Callable[[str], Any]:
-    """Log in once per role: a one-time code is good once in 30 s."""
-    known: dict[str, Any] = {}
-
-    def session_of(role: str) -> Any:
-        if role not in known:
-            context = browser.new_context()
-            log_in(desk, context.new_page(), role)
-            known[role] = context.storage_state()
-            context.close()
-        return known[role]
-
-    return session_of
-
-
-@pytest.fixture
-def enter(desk: RunningDesk, browser: Any, sessions: Callable[[str], Any]) -> Iterator[Callable[..., Visit]]:
-    """`enter("admin", "risk/", theme="light")`: a page of somebody who is logged in already."""
-    contexts = []
-
-    def open_as(role: str, path: str = "", **options: Any) -> Visit:
-        options = {"color_scheme": "dark", "viewport": {"width": 1440, "height": 900}, **options}
-        context = browser.new_context(storage_state=sessions(role), **options)
-        contexts.append(context)
-        page = context.new_page()
-        complaints: list[str] = []
-        page.on("console", lambda m: complaints.append(m.text) if m.type in ("error", "warning") else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.goto(desk.url + path)
-        return Visit(page, complaints)
-
-    yield open_as
-    for context in contexts:
-        context.close()
-
-
-def wait_live(page: Any) -> None:
-    """The first whole set of fragments has arrived over the socket."""
-    page.locator("html[data-line=up]").wait_for(state="attached", timeout=20_000)
 
 
 @pytest.mark.parametrize("name", PAGES)
