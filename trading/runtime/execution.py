@@ -32,6 +32,7 @@ from trading.runtime.inbox import Failed, Heard, Inbox, Item, Woken, database_ur
 from trading.runtime.prices import MarketPrices
 from trading.runtime.protection import Protection
 from trading.runtime.reconciliation import Reconciler
+from trading.runtime.rung_stops import RungStops
 from trading.runtime.sending import Sender
 from trading.runtime.succession import bury_dead_holder
 from trading.runtime.surroundings import Surroundings
@@ -145,6 +146,7 @@ class Execution:
         self.sender = Sender(self.context)
         self.doubts = Doubts(self.context, self.hearing)
         self.protection = Protection(self.context)
+        self.rung_stops = RungStops(self.context)
         self.halting = Halting(self.context)
         self.foreign = Foreign(self.context)
         self.surroundings = Surroundings(self.context, self.venue)
@@ -279,6 +281,7 @@ class Execution:
                 self.hearing.step(plans | effects.plans)
         self.halting.run()
         self.protection.run()
+        self.rung_stops.run()
 
     def _sweeps(self, now_s: float) -> None:
         if not self.is_ready:

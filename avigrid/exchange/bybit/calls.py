@@ -33,6 +33,7 @@ TICKERS = Call("tickers", "get_tickers")
 
 CREATE = Call("create", "place_order", 10, writes=True)
 CREATE_BATCH = Call("create_batch", "place_batch_order", 10, writes=True)
+AMEND = Call("amend", "amend_order", 10, writes=True)
 CANCEL = Call("cancel", "cancel_order", 10, writes=True)
 CANCEL_ALL = Call("cancel_all", "cancel_all_orders", 10, writes=True)
 TRADING_STOP = Call("trading_stop", "set_trading_stop", 10, writes=True)
@@ -52,6 +53,7 @@ PUBLIC_CALLS = (TIME, INSTRUMENTS, RISK_LIMIT, KLINE, FUNDING, RECENT_TRADES, TI
 PRIVATE_CALLS = (
     CREATE,
     CREATE_BATCH,
+    AMEND,
     CANCEL,
     CANCEL_ALL,
     TRADING_STOP,

@@ -78,6 +78,10 @@ class BybitGateway:
         }
         self._write(calls.TRADING_STOP, params, Lane.PROTECT)
 
+    def amend_stop(self, *, symbol: str, order_link_id: str, stop_loss: Decimal) -> None:
+        params = {**_LINEAR, "symbol": symbol, "orderLinkId": order_link_id, "stopLoss": plain(stop_loss)}
+        self._write(calls.AMEND, {**params, "slTriggerBy": "MarkPrice"}, Lane.PROTECT)
+
     def set_leverage(self, *, symbol: str, leverage: Decimal) -> None:
         text = plain(leverage)
         params = {**_LINEAR, "symbol": symbol, "buyLeverage": text, "sellLeverage": text}
