@@ -1,9 +1,9 @@
 """From a signal's commit to the operator's eyes: one real Chromium and 0, 49, 199 or 499 more pages on one web process.
 
-Run: python -m tests.benchmarks.bench_push [signals per row, default 20 [pages ...]]. A whole desk of its own at market
-speed, so that price events repaint the pages every second as they do in life. A signal is stored in one transaction with
-its event; the browser notes when the card is in the page and the next frame is drawn, the other pages (real sockets with
-the same subscription) when its bytes arrived. Everything shares the machine. Aim: p95 <= 200 ms, with 200 pages too.
+Run: python -m tests.benchmarks.bench_push [signals per row, default 20 [pages ...]]. A whole desk of its own at
+market speed, so that price events repaint the pages every second as they do in life. A signal is stored in one
+transaction with its event; the browser notes when the card is in the page and the next frame is drawn, the other pages
+(real sockets with the same subscription) when its bytes arrived. Everything shares the machine. Aim: p95 <= 200 ms.
 """
 
 import asyncio
