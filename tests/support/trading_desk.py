@@ -18,6 +18,7 @@ from accounts.models import ApiKey, TradingAccount
 from avigrid.exchange.bybit.connect import BybitClient, connect, settle_clock
 from avigrid.exchange.bybit.environments import Endpoints
 from avigrid.exchange.simulator.exchange import ExchangeConfig
+from avigrid.exchange.simulator.feed import Source
 from avigrid.kernel.instrument import FeeRates
 from avigrid.kernel.market import Kline
 from marketdata.models import Instrument, KlineSource
@@ -235,9 +236,10 @@ def trading_desk(
     speed: float = 1.0,
     balance: str = "10000",
     start_ms: int | None = None,
+    source: Source | None = None,
 ) -> Iterator[TradingDesk]:
     exchange = ExchangeConfig(hedge=hedge, orders_per_s=1_000, balance_usdt=D(balance))
-    with running_simulator(config=exchange, symbols=symbols, speed=speed, start_ms=start_ms) as running:
+    with running_simulator(config=exchange, symbols=symbols, speed=speed, start_ms=start_ms, source=source) as running:
         account = TradingAccount.objects.create(
             label=f"test {running.port}", environment="simulated", hedge_mode=hedge, base_url=running.url
         )

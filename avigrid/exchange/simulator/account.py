@@ -50,6 +50,16 @@ class Execution:
         return self.ids.at(self.number)
 
 
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """Money moved into the account (> 0) or out of it; `balance` is that after it."""
+
+    number: int
+    time_ms: int
+    amount: Decimal
+    balance: Decimal
+
+
 @dataclass(slots=True, eq=False)
 class ClosedPnl:
     """Everything one closing order closed."""
@@ -115,6 +125,7 @@ class Account:
     """Every order ever, by creation."""
     closed_cache: deque[Order] = field(default_factory=lambda: deque(maxlen=500))
     executions: list[Execution] = field(default_factory=list)
+    transfers: list[Transfer] = field(default_factory=list)
     executions_of: dict[str, list[Execution]] = field(default_factory=dict)
     """By order id."""
     closed_pnl: dict[str, ClosedPnl] = field(default_factory=dict)

@@ -250,6 +250,10 @@ def transaction_log(core: Core, account: Account, params: Params) -> Row:
             continue
         found.append(item)
     logged = [rows.ledger_row(account, item) for item in found]
+    if not category and not base and currency in ("", "USDT"):
+        moved = [item for item in account.transfers if span.start_ms <= item.time_ms <= span.end_ms]
+        logged += [rows.transfer_row(account, item) for item in moved]
+        logged.sort(key=lambda row: int(str(row["transactionTime"])), reverse=True)
     if kind:
         logged = [row for row in logged if row["type"] == kind]
     shown, cursor = listing.page(logged, params, size, lambda row: (str(row["id"]), int(str(row["transactionTime"]))))

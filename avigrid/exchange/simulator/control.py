@@ -125,7 +125,7 @@ class Control:
     # -- market -----------------------------------------------------------------------------------------------
 
     def _market(self, body: Row) -> Row:
-        """`action`: price_jump | foreign_order | foreign_position, with the fields of each."""
+        """`action`: price_jump | foreign_order | foreign_position | transfer, with the fields of each."""
         mischief = self._exchange.mischief
         action = body.get("action")
         symbol = str(body.get("symbol", ""))
@@ -144,8 +144,11 @@ class Control:
             )
         elif action == "foreign_position":
             mischief.foreign_position(symbol, str(body.get("side", "")), str(body.get("qty", "")))
+        elif action == "transfer":
+            mischief.transfer(str(body.get("amount", "")))
         else:
-            raise ValueError(f"action must be price_jump, foreign_order or foreign_position, got {action!r}")
+            known = "price_jump, foreign_order, foreign_position or transfer"
+            raise ValueError(f"action must be {known}, got {action!r}")
         self._exchange.publish()
         return answer
 

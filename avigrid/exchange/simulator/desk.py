@@ -6,7 +6,7 @@ from typing import Any
 
 from avigrid.exchange.simulator import account_reads, amending, conditional, placing, reckoning, telling
 from avigrid.exchange.simulator import params as read
-from avigrid.exchange.simulator.account import Account
+from avigrid.exchange.simulator.account import Account, Transfer
 from avigrid.exchange.simulator.core import Core
 from avigrid.exchange.simulator.orders import BUY, SELL, Order
 from avigrid.exchange.simulator.params import Params
@@ -114,6 +114,13 @@ def pre_check(core: Core, account: Account, params: Params) -> Row:
         "postImrE4": rate(after.initial, after),
         "postMmrE4": rate(after.position_mm, after),
     }
+
+
+def transfer(core: Core, account: Account, amount: Decimal) -> None:
+    account.balance += amount
+    account.start_balance += amount  # what was put in, as far as the balance's sums are concerned
+    account.transfers.append(Transfer(len(account.transfers), core.now_ms, amount, account.balance))
+    account.is_wallet_dirty = True
 
 
 def foreign_position(core: Core, account: Account, symbol: str, side: Side, quantity: Decimal) -> Order:

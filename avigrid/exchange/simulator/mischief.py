@@ -119,6 +119,14 @@ class Mischief:
         except Refusal as refusal:
             raise BadFault(f"the venue refuses this order: {refusal.code} {refusal.message}") from refusal
 
+    def transfer(self, amount: str) -> None:
+        try:
+            self._exchange.venue.transfer(Decimal(amount))
+        except InvalidOperation:
+            raise BadFault(f"amount must be a number, got {amount!r}") from None
+        except Refusal as refusal:
+            raise BadFault(f"the venue refuses this transfer: {refusal.code} {refusal.message}") from refusal
+
     def foreign_position(self, symbol: str, side: str, qty: str) -> None:
         if side not in ("Buy", "Sell"):
             raise BadFault(f"side must be Buy or Sell, got {side!r}")

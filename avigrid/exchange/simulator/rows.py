@@ -4,7 +4,7 @@ from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
 from avigrid.exchange.simulator import margin, reckoning
-from avigrid.exchange.simulator.account import Account, ClosedPnl, Execution
+from avigrid.exchange.simulator.account import Account, ClosedPnl, Execution, Transfer
 from avigrid.exchange.simulator.orders import SIDE_TEXT, Order
 from avigrid.exchange.simulator.positions import Position
 from avigrid.exchange.simulator.reckoning import Totals
@@ -297,6 +297,24 @@ def closed_pnl_row(item: ClosedPnl) -> Row:
         "closeFee": plain(item.close_fee),
         "createdTime": str(item.created_ms),
         "updatedTime": str(item.updated_ms),
+    }
+
+
+def transfer_row(account: Account, item: Transfer) -> Row:
+    """A deposit or withdrawal as a row of the transaction log."""
+    nothing = ("transSubType", "tradePrice", "funding", "fee", "feeRate", "bonusChange", "tradeId", "orderId")
+    return {
+        **dict.fromkeys((*nothing, "symbol", "category", "orderLinkId", "extraFees"), ""),
+        "id": f"{account.uid}_transfer_{item.number}",
+        "side": "None",
+        "transactionTime": str(item.time_ms),
+        "type": "TRANSFER_IN" if item.amount > 0 else "TRANSFER_OUT",
+        "qty": plain(item.amount),
+        "size": "0",
+        "currency": "USDT",
+        "cashFlow": plain(item.amount),
+        "change": plain(item.amount),
+        "cashBalance": plain(item.balance),
     }
 
 

@@ -27,6 +27,7 @@ from avigrid.exchange.simulator import (
     liquidation,
     market_reads,
     matching,
+    reckoning,
     telling,
 )
 from avigrid.exchange.simulator.account import Account, PrivateEvent
@@ -265,6 +266,14 @@ class Venue(RestFace):
         self.core.counters["foreign_positions"] += 1
         self._market(symbol)
         desk.foreign_position(self.core, self.core.account(account), symbol, side, quantity)
+        telling.flush(self.core)
+
+    def transfer(self, amount: Decimal, account: str = MAIN) -> None:
+        """Somebody pays in (> 0) or takes out; never more than what no position or order holds."""
+        owner = self.core.account(account)
+        if not amount or reckoning.totals(owner).available + amount < 0:
+            raise Refusal(131212, "user insufficient balance")
+        desk.transfer(self.core, owner, amount)
         telling.flush(self.core)
 
     def restart(self) -> None:

@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import pytest
 
+from avigrid.exchange.simulator.refusals import Refusal
 from avigrid.exchange.simulator.specs import Fees
 from tests.support.simulated_venue import START_MS, Floor
 
@@ -210,3 +211,28 @@ def test_price_jump_moves_everything_at_once_and_wakes_stops() -> None:
 
 def test_the_start_is_106_minutes_before_funding() -> None:
     assert (FIRST_FUNDING_MS - START_MS) // 60_000 == 106
+
+
+# -- transfers -----------------------------------------------------------------------------------------------
+
+
+def test_a_transfer_moves_the_balance_and_is_logged() -> None:
+    floor = Floor()
+    floor.market("Buy", "0.1")
+    floor.venue.transfer(D(500))
+    floor.venue.transfer(D("-200.5"))
+    assert floor.balance() == D("10296.7499945")  # 10 000 - 2.7500055 + 500 - 200.5
+    rows = floor.venue.transaction_log({"currency": "USDT"})["list"]
+    moved = [(row["type"], row["change"], row["cashBalance"]) for row in rows if row["type"].startswith("TRANSFER")]
+    assert set(moved) == {
+        ("TRANSFER_IN", "500", "10497.2499945"),
+        ("TRANSFER_OUT", "-200.5", "10296.7499945"),
+    }
+
+
+def test_what_a_position_holds_cannot_be_taken_out() -> None:
+    floor = Floor()
+    floor.market("Buy", "0.1")
+    with pytest.raises(Refusal):
+        floor.venue.transfer(-floor.balance())
+    assert len(floor.venue.transaction_log({})["list"]) == 1
