@@ -20,6 +20,12 @@ def join_running_demo() -> None:
     os.environ.update(card["environment"])
 
 
+def places_a_plan(files: list[str]) -> bool:
+    """A scenario file that does is played with a database; the others need no server at all."""
+    texts = [Path(name).read_text(errors="replace") for name in files if Path(name).is_file()]
+    return any(line.startswith("plan:") for text in texts for line in text.splitlines())
+
+
 def main() -> int:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "avigrid.settings.dev")
     command = sys.argv[1] if len(sys.argv) > 1 else "help"
@@ -29,6 +35,8 @@ def main() -> int:
     elif not os.environ.get("DATABASE_URL"):
         join_running_demo()
     offline = command in WITHOUT_SERVERS or "--help" in sys.argv or "-h" in sys.argv
+    if command == "run_scenario" and places_a_plan(sys.argv[2:]):
+        offline = False
     if not offline and os.environ["DJANGO_SETTINGS_MODULE"].endswith(".dev"):
         from avigrid.common import embedded
 

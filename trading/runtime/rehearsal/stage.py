@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 
+from django.db import connection
 from django.utils import timezone
 
 from accounts.services.trading_accounts import trading_account_create
@@ -17,6 +18,7 @@ from avigrid.exchange.simulator.exchange import ExchangeConfig
 from avigrid.exchange.simulator.scenarios.still import StillSource
 from avigrid.exchange.simulator.scenarios.wire import SteppedExchange, stepped_exchange
 from avigrid.exchange.simulator.sources.catalogue import SPECS
+from avigrid.kernel.errors import Bug
 from avigrid.kernel.instrument import FeeRates
 from avigrid.kernel.market import Kline
 from avigrid.kernel.portfolio import VenuePosition
@@ -28,6 +30,7 @@ from trading.avi5.levels import build_plan
 from trading.models import Decision, Plan, Signal, Stage, StrategyVersion
 from trading.runtime.execution import Execution
 from trading.runtime.rehearsal.document import PlanWanted, Rehearsal
+from trading.runtime.rehearsal.scratch import is_scratch
 from trading.runtime.venue import VenueAccess
 from trading.services.placing import Placement, signal_place
 from trading.services.strategy_versions import strategy_version_create
@@ -190,6 +193,8 @@ class Playhouse:
 @contextmanager
 def playhouse(rehearsal: Rehearsal) -> Iterator[Playhouse]:
     """Writes accounts, plans and orders: only ever into a database that is thrown away."""
+    if not is_scratch():
+        raise Bug("a rehearsal needs a database that may be thrown away", database=connection.settings_dict["NAME"])
     source = StillSource(SPECS[rehearsal.symbol], rehearsal.moments, start_ms=rehearsal.start_ms)
     config = ExchangeConfig(
         api_key=_KEY,

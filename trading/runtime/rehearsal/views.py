@@ -21,7 +21,7 @@ def value(house: Playhouse, name: str) -> object:
     """LookupError where the name means nothing."""
     head, _, rest = name.partition(".")
     if head == "told":
-        return OutboxEvent.objects.filter(kind=rest).count()
+        return OutboxEvent.objects.filter(kind=rest, payload__plan_id=_plan(house).pk).count()
     if head not in VIEWS or rest:
         raise LookupError(f"{name!r} is no view; there are {', '.join((*VIEWS, 'told.KIND'))}")
     return VIEWS[head](house)
