@@ -8,7 +8,7 @@ from django.db import connection
 
 from avigrid.exchange.kline_table import KlineTable, columns_table
 from avigrid.kernel.market import Kline
-from marketdata.selectors.binary_copy import copy_out, from_pg_time
+from marketdata.selectors.binary_copy import copy_out, from_pg_time, packed_out
 from marketdata.selectors.times import to_datetime, to_ms
 
 VALUES = ("open", "high", "low", "close", "volume", "turnover")
@@ -32,7 +32,7 @@ def bars(symbol: str, interval_min: int, end_ms: int, count: int) -> tuple[Kline
 def newest_table(symbol: str, interval_min: int, end_ms: int, count: int) -> KlineTable:
     """`bars` as columns; gaps are not filled, so check `start_ms` where continuity matters."""
     before = to_datetime(end_ms - interval_min * 60_000 + 1)
-    records = copy_out(_NEWEST, [symbol, interval_min, before, count], FIELDS)
+    records = packed_out(_NEWEST, [symbol, interval_min, before, count], FIELDS)
     return _table(symbol, interval_min, records[::-1])
 
 

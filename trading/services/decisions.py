@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from django.db import transaction
+import numpy as np
+from django.db import IntegrityError, transaction
 
 from accounts.services.audit import audit
 from avigrid.common import push
@@ -94,11 +95,8 @@ def _bars(symbol: str, interval_min: int, close_ms: int, count: int) -> Bars:
     table = bar_selectors.newest_table(symbol, interval_min, close_ms, count)
     bars = Bars(table.start_ms, table.open, table.high, table.low, table.close, table.volume)
     # history before a hole does not count: warm-up begins after it
-    step_ms = interval_min * 60_000
-    first = len(bars) - 1
-    while first > 0 and bars.start_ms[first] - bars.start_ms[first - 1] == step_ms:
-        first -= 1
-    return bars.part(max(first, 0), len(bars))
+    holes = np.flatnonzero(np.diff(bars.start_ms) != interval_min * 60_000)
+    return bars.part(int(holes[-1]) + 1, len(bars)) if len(holes) else bars
 
 
 @transaction.atomic
@@ -112,22 +110,22 @@ def _store(
 ) -> Decided:
     record = avi5.decision_record(outcome)
     rules = {"long": record.pop("long_rules"), "short": record.pop("short_rules"), "failed": record.pop("failed_rules")}
-    decision, is_new = Decision.objects.get_or_create(
-        strategy=version,
-        symbol=outcome.symbol,
-        bar_start=to_datetime(outcome.bar_start_ms),
-        defaults={
-            "decided_at": to_datetime(outcome.decided_ms),
-            "status": outcome.status.value,
-            "direction": outcome.direction,
-            "score": outcome.score if math.isfinite(outcome.score) else None,
-            "used_proxy": outcome.used_proxy,
-            "rules": rules,
-            "indicators": record,
-            "reason": note,
-        },
-    )
-    if not is_new:
+    identity = {"strategy": version, "symbol": outcome.symbol, "bar_start": to_datetime(outcome.bar_start_ms)}
+    try:
+        with transaction.atomic():
+            decision = Decision.objects.create(
+                **identity,
+                decided_at=to_datetime(outcome.decided_ms),
+                status=outcome.status.value,
+                direction=outcome.direction,
+                score=outcome.score if math.isfinite(outcome.score) else None,
+                used_proxy=outcome.used_proxy,
+                rules=rules,
+                indicators=record,
+                reason=note,
+            )
+    except IntegrityError:  # another process decided on it since we looked
+        decision = Decision.objects.get(**identity)
         return Decided(decision, decision.signals.first(), is_new=False)
     signal = _signal_create(decision, spec, now, valid_until) if spec is not None else None
     push.event("decision", {"symbol": decision.symbol, "status": decision.status})
