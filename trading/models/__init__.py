@@ -1,5 +1,6 @@
 """The tables of the trading app; each module says what its rows mean."""
 
+from trading.models.auto_mode import AutoMode
 from trading.models.delivery import Delivery
 from trading.models.fills import EquitySnapshot, Fill, LedgerEntry, LedgerKind, Position, SlippageRecord
 from trading.models.notification_channel import NotificationChannel
@@ -18,6 +19,7 @@ __all__ = [
     "LIVE_STATUSES",
     "OPEN_PLAN_STATUSES",
     "TERMINAL_STATUSES",
+    "AutoMode",
     "Decision",
     "Delivery",
     "EquitySnapshot",
