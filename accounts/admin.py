@@ -1,18 +1,19 @@
 """Accounts in Django's admin. Writing goes through the services, so that it is checked and audited like everywhere."""
 
-from typing import Any
+from typing import Any, ClassVar
 
+from axes.models import AccessAttempt, AccessLog
 from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.auth.models import Group
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.http import urlencode
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
-from unfold.admin import ModelAdmin
 
 from accounts.core.roles import Role
 from accounts.models import ApiKey, AuditEntry, OneTimeLink, TradingAccount, User
@@ -22,31 +23,24 @@ from accounts.services.links import link_send
 from accounts.services.second_factor import device_remove
 from accounts.services.trading_accounts import trading_account_create, trading_account_set_active
 from accounts.services.users import user_create, user_deactivate, user_reactivate, user_rename, user_role_set
-from avigrid.kernel.errors import AviGridError
+from avigrid.common.admin_pages import DeskAdmin, ReadOnlyAdmin
 
 admin.site.unregister(Group)  # roles are set through the service, which audits them
 
 
-class ServiceAdmin(ModelAdmin):
-    """A refusal of a service becomes a message above the form; nothing is ever deleted here."""
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        try:
-            return super().changeform_view(request, *args, **kwargs)
-        except AviGridError as refused:
-            messages.error(request, refused.message)
-            return redirect(request.get_full_path())
-
-
 class UserForm(forms.ModelForm):
-    role = forms.ChoiceField(choices=[(role.value, role.value) for role in Role])
+    role = forms.ChoiceField(
+        choices=[(role.value, role.value) for role in Role],
+        help_text=_("viewer: looks; trader: places, closes, halts; admin: also limits, keys, people, re-arming"),
+    )
 
     class Meta:
         model = User
         fields = ("email", "name", "is_active")
+        help_texts: ClassVar = {
+            "email": _("the name to log in with; cannot be changed later"),
+            "is_active": _("off: out at once, in every session and with every token"),
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -55,12 +49,19 @@ class UserForm(forms.ModelForm):
 
 
 @admin.register(User)
-class UserAdmin(ServiceAdmin):
+class UserAdmin(DeskAdmin):
+    about = _(
+        "Who may enter, and as what. Traders and admins need a one-time-password device; a new person sets it up by "
+        "the link that is shown once. Nobody is deleted: what they did stays theirs."
+    )
     form = UserForm
     list_display = ("email", "name", "role", "is_active", "last_login")
     list_filter = ("is_active", "groups")
     search_fields = ("email", "name")
     actions = ("send_link", "remove_device")
+
+    def desk_url(self, obj: User) -> str:
+        return f"{reverse('trading:audit')}?{urlencode({'actor': obj.email})}"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         return super().get_queryset(request).prefetch_related("groups")
@@ -113,7 +114,12 @@ class UserAdmin(ServiceAdmin):
 
 
 @admin.register(TradingAccount)
-class TradingAccountAdmin(ServiceAdmin):
+class TradingAccountAdmin(DeskAdmin):
+    about = _(
+        "An account at the exchange. Environment and position mode are fixed once made, because plans rely on them; an "
+        "inactive account is neither traded nor reconciled."
+    )
+    desk_page = "trading:risk"
     list_display = ("label", "environment", "hedge_mode", "active", "created_at")
     fields = ("label", "environment", "hedge_mode", "base_url", "ws_url", "active")
 
@@ -140,16 +146,27 @@ class TradingAccountAdmin(ServiceAdmin):
 
 class ApiKeyForm(forms.ModelForm):
     secret = forms.CharField(
-        max_length=200, widget=forms.PasswordInput(attrs={"autocomplete": "off"}, render_value=False)
+        max_length=200,
+        widget=forms.PasswordInput(attrs={"autocomplete": "off"}, render_value=False),
+        help_text=_("Tried at the exchange now, stored encrypted, never shown again."),
     )
 
     class Meta:
         model = ApiKey
         fields = ("account", "label", "key_id")
+        help_texts: ClassVar = {
+            "label": _("for people: which key this is"),
+            "key_id": _("the exchange calls it API key; bind it to your server's address there"),
+        }
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(ServiceAdmin):
+class ApiKeyAdmin(DeskAdmin):
+    about = _(
+        "Exchange keys. The secret is tried at the exchange, then stored encrypted and never shown again; a key that "
+        "may withdraw is refused. A second key for an account replaces the first."
+    )
+    desk_page = "trading:system"
     form = ApiKeyForm
     list_display = ("label", "account", "key_id", "read_only", "ip_bound", "active", "last_used_at")
     list_filter = ("active", "account")
@@ -192,15 +209,36 @@ class ApiKeyAdmin(ServiceAdmin):
 
 
 @admin.register(AuditEntry)
-class AuditEntryAdmin(ServiceAdmin):
+class AuditEntryAdmin(ReadOnlyAdmin):
+    about = _(
+        "Who did what, when, and what it changed. Rows are chained: the desk's page proves that none was altered."
+    )
+    desk_page = "trading:audit"
     list_display = ("id", "at", "actor", "actor_name", "action", "object_type", "object_id", "otp_used")
     list_filter = ("action", "object_type")
     search_fields = ("action", "object_type", "object_id", "actor__email", "actor_name", "reason")
     date_hierarchy = "at"
     list_select_related = ("actor",)
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
+    def desk_url(self, obj: AuditEntry) -> str:
+        return f"{reverse('trading:audit')}?{urlencode({'object_type': obj.object_type, 'object_id': obj.object_id})}"
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+
+class LoginAdmin(ReadOnlyAdmin):
+    """django-axes' own rows; its own pages would let one delete them."""
+
+    desk_page = "trading:audit"
+    search_fields = ("username", "ip_address")
+    list_filter = ("username",)
+
+
+@admin.register(AccessLog)
+class AccessLogAdmin(LoginAdmin):
+    about = _("Log-ins that succeeded, and when each ended.")
+    list_display = ("attempt_time", "logout_time", "username", "ip_address", "user_agent")
+
+
+@admin.register(AccessAttempt)
+class AccessAttemptAdmin(LoginAdmin):
+    about = _("Failed log-ins that still count towards a lock. A lock opens by itself after its time.")
+    list_display = ("attempt_time", "username", "ip_address", "failures_since_start", "path_info")

@@ -7,9 +7,11 @@ from django.core.paginator import Paginator
 from django.db import connection
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.functional import cached_property
-from unfold.admin import ModelAdmin
+from django.utils.translation import gettext_lazy as _
 
+from avigrid.common.admin_pages import DeskAdmin, ReadOnlyAdmin
 from avigrid.kernel.errors import AviGridError
 from marketdata.models import (
     BackfillRun,
@@ -44,25 +46,23 @@ class EstimatedPaginator(Paginator):
         return estimate if estimate > 10_000 else super().count
 
 
-class HistoryAdmin(ModelAdmin):
-    """Read-only, and never one that sorts or counts a big table to show a page."""
+class HistoryAdmin(ReadOnlyAdmin):
+    """Never one that sorts or counts a big table to show a page."""
 
-    show_full_result_count = False
     paginator = EstimatedPaginator
-    list_per_page = 50
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
+    def desk_url(self, obj: Any) -> str | None:
+        symbol = getattr(obj, "symbol", "")
+        return reverse("trading:symbol", args=[symbol]) if symbol else None
 
 
 @admin.register(Instrument)
-class InstrumentAdmin(ModelAdmin):
+class InstrumentAdmin(DeskAdmin):
+    about = _(
+        "What the exchange lists, in its own grain. Choose what is traded: such a symbol is streamed, stored and "
+        "decided on from the next tick of the market-data process on."
+    )
+    desk_page = "trading:symbols"
     list_display = (
         "symbol",
         "status",
@@ -84,8 +84,18 @@ class InstrumentAdmin(ModelAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
+    def get_fieldsets(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        grain = [field.name for field in Instrument._meta.fields if field.name not in (*self._chosen, "id")]
+        return [
+            (None, {"fields": self._chosen, "description": _("What we do with it; kept in the audit trail.")}),
+            (
+                _("At the exchange"),
+                {"fields": grain, "description": _("Taken from the exchange's own list; not ours to change.")},
+            ),
+        ]
+
+    def desk_url(self, obj: Instrument) -> str:
+        return reverse("trading:symbol", args=[obj.symbol])
 
     def save_model(self, request: HttpRequest, obj: Instrument, form: Any, change: bool) -> None:
         watch = Watch(obj.in_whitelist, obj.stores_trades, obj.logs_order_book)
@@ -97,6 +107,8 @@ class InstrumentAdmin(ModelAdmin):
 
 @admin.register(Kline)
 class KlineAdmin(HistoryAdmin):
+    about = _("Stored bars. A correction by the exchange is kept beside, never over.")
+    desk_page = "trading:symbols"
     list_display = ("symbol", "interval_min", "start", "open", "high", "low", "close", "volume", "source")
     list_filter = ("interval_min", "source")
     search_fields = ("=symbol",)
@@ -105,6 +117,7 @@ class KlineAdmin(HistoryAdmin):
 
 @admin.register(KlineCorrection)
 class KlineCorrectionAdmin(HistoryAdmin):
+    about = _("Where the exchange said something else later than it had said first.")
     list_display = ("symbol", "interval_min", "start", "found_at", "old_source", "old_values", "new_values")
     search_fields = ("=symbol",)
     ordering = ("-id",)
@@ -112,6 +125,7 @@ class KlineCorrectionAdmin(HistoryAdmin):
 
 @admin.register(BookFeature)
 class BookFeatureAdmin(HistoryAdmin):
+    about = _("What the order book looked like at each 5-minute close: what the decision saw.")
     list_display = ("symbol", "bar_start", "time", "mid", "imbalance", "microprice", "spread_bps", "depth_usd")
     search_fields = ("=symbol",)
     ordering = ("-id",)
@@ -119,6 +133,7 @@ class BookFeatureAdmin(HistoryAdmin):
 
 @admin.register(PublicTrade)
 class PublicTradeAdmin(HistoryAdmin):
+    about = _("The public tape, where an instrument stores it.")
     list_display = ("symbol", "time", "price", "quantity", "taker_is_buyer", "trade_id")
     search_fields = ("=symbol",)
     ordering = ("-id",)
@@ -126,6 +141,7 @@ class PublicTradeAdmin(HistoryAdmin):
 
 @admin.register(FundingRate)
 class FundingRateAdmin(HistoryAdmin):
+    about = _("Funding as it was settled.")
     list_display = ("symbol", "time", "rate")
     search_fields = ("=symbol",)
     ordering = ("-time",)
@@ -133,6 +149,8 @@ class FundingRateAdmin(HistoryAdmin):
 
 @admin.register(DataGap)
 class DataGapAdmin(HistoryAdmin):
+    about = _("Holes in the bars, found and filled; one that cannot be filled keeps decisions back.")
+    desk_page = "trading:system"
     list_display = ("symbol", "interval_min", "start", "end", "found_at", "filled_at", "bars_filled", "reason")
     list_filter = ("interval_min", ("filled_at", admin.EmptyFieldListFilter))
     search_fields = ("=symbol",)
@@ -141,6 +159,7 @@ class DataGapAdmin(HistoryAdmin):
 
 @admin.register(OrderBookLog)
 class OrderBookLogAdmin(HistoryAdmin):
+    about = _("Recorded order books for research.")
     list_display = ("symbol", "start", "end", "depth", "messages", "first_update_id", "last_update_id")
     search_fields = ("=symbol",)
     exclude = ("payload",)
@@ -149,6 +168,7 @@ class OrderBookLogAdmin(HistoryAdmin):
 
 @admin.register(BackfillRun)
 class BackfillRunAdmin(HistoryAdmin):
+    about = _("Fetches of older bars: manage.py backfill.")
     list_display = ("spec", "state", "started_at", "finished_at", "summary")
     list_filter = ("state",)
     ordering = ("-started_at",)

@@ -2,76 +2,25 @@
 
 from typing import Any
 
-from django import forms
 from django.contrib import admin
 from django.db.models import Model
 from django.http import HttpRequest
-from unfold.admin import ModelAdmin
+from django.utils.translation import gettext_lazy as _
 
-from accounts.services.second_factor import code_check
-from risk.core.limits import RiskLimits, loosened
+from avigrid.common.admin_pages import DeskAdmin, ReadOnlyAdmin
+from risk.forms.limits import GROUPS, LimitsForm
 from risk.models import AccountMeter, RiskDecision, RiskLimitsVersion, TradingState, TradingStateChange
-from risk.selectors.limits import FIELDS, current_limits
+from risk.selectors.limits import FIELDS
 from risk.services.limits import limits_update
 
 
-class ReadOnlyAdmin(ModelAdmin):
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-
-class LimitsForm(forms.ModelForm):
-    """Checks what the service will check, so that a refusal stands beside its field and nothing typed is lost."""
-
-    reason = forms.CharField(widget=forms.Textarea(attrs={"rows": 2}), help_text="Why; kept in the audit trail.")
-    one_time_password = forms.CharField(
-        required=False,
-        widget=forms.TextInput(attrs={"autocomplete": "one-time-code"}),
-        help_text="Only where a limit becomes looser.",
-    )
-    user: Any = None
-    otp_used = False
-
-    class Meta:
-        model = RiskLimitsVersion
-        fields = ("account", *FIELDS)
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if self.instance.pk:
-            self.fields.pop("account", None)
-            self.fields["reason"].initial = ""
-            self.initial["reason"] = ""
-
-    def clean(self) -> dict[str, Any]:
-        cleaned = super().clean() or self.cleaned_data
-        account_id = self.instance.account_id or getattr(cleaned.get("account"), "pk", None)
-        if self.errors or account_id is None:
-            return cleaned
-        version, old = current_limits(account_id)
-        if version != (self.instance.version or 0):
-            raise forms.ValidationError(f"These limits are at version {version} by now: start from that one.")
-        try:
-            new = RiskLimits(**{name: cleaned[name] for name in FIELDS})
-        except ValueError as error:
-            raise forms.ValidationError(str(error)) from error
-        looser = loosened(old, new)
-        if looser:
-            code = cleaned.get("one_time_password", "")
-            self.otp_used = bool(code) and code_check(user=self.user, code=code) is not None
-            if not self.otp_used:
-                self.add_error("one_time_password", f"Loosening {', '.join(looser)} needs a valid one-time password.")
-        return cleaned
-
-
 @admin.register(RiskLimitsVersion)
-class RiskLimitsAdmin(ModelAdmin):
+class RiskLimitsAdmin(DeskAdmin):
+    about = _(
+        "Changing limits makes a new version that counts from the next check on; past versions stay as they were. "
+        "Tightening is one click, loosening needs a fresh one-time password."
+    )
+    desk_page = "trading:risk"
     form = LimitsForm
     list_display = ("account", "version", "active", "r_usd", "max_total_risk_r", "daily_loss_r", "created_at", "reason")
     list_filter = ("account", "active")
@@ -81,20 +30,17 @@ class RiskLimitsAdmin(ModelAdmin):
         is_past = isinstance(obj, RiskLimitsVersion) and not obj.active
         return not is_past and super().has_change_permission(request, obj)
 
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form = super().get_form(request, obj, change=change, **kwargs)
         form.user = request.user
         return form
 
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        if obj is None:
-            return ("account", *FIELDS, "reason", "one_time_password")
-        if obj.active:
-            return (*FIELDS, "reason", "one_time_password")
-        return ("account", "version", "created_at", "created_by", "reason", *FIELDS)
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        groups = [(title, {"fields": names, "description": text}) for title, text, names in GROUPS]
+        if obj is None or obj.active:
+            who = [(None, {"fields": ("account",)})] if obj is None else []
+            return [*who, *groups, (_("Why"), {"fields": ("reason", "one_time_password")})]
+        return [(None, {"fields": ("account", "version", "created_at", "created_by", "reason")}), *groups]
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         made = limits_update(
@@ -111,6 +57,8 @@ class RiskLimitsAdmin(ModelAdmin):
 
 @admin.register(TradingState)
 class TradingStateAdmin(ReadOnlyAdmin):
+    about = _("What is allowed now. Halting is a button on every page of the desk; re-arming is done on its Risk page.")
+    desk_page = "trading:risk"
     list_display = ("account", "symbol", "state", "source", "reason", "changed_by", "actor_name", "changed_at")
     list_filter = ("account", "state", "source")
     list_select_related = ("account", "changed_by")
@@ -118,6 +66,8 @@ class TradingStateAdmin(ReadOnlyAdmin):
 
 @admin.register(TradingStateChange)
 class TradingStateChangeAdmin(ReadOnlyAdmin):
+    about = _("Every use of the kill switch: who, why, and whether a code was given.")
+    desk_page = "trading:risk"
     list_display = (
         "at",
         "account",
@@ -138,6 +88,8 @@ class TradingStateChangeAdmin(ReadOnlyAdmin):
 
 @admin.register(RiskDecision)
 class RiskDecisionAdmin(ReadOnlyAdmin):
+    about = _("Every verdict before an order, with all checks and their numbers.")
+    desk_page = "trading:risk"
     list_display = ("decided_at", "account", "symbol", "direction", "kind", "ruling", "sentence", "took_ms")
     list_filter = ("account", "ruling", "kind", "symbol")
     list_select_related = ("account",)
@@ -146,5 +98,7 @@ class RiskDecisionAdmin(ReadOnlyAdmin):
 
 @admin.register(AccountMeter)
 class AccountMeterAdmin(ReadOnlyAdmin):
+    about = _("Equity, its peak and the streak of stops, as drawdown and pauses are measured from.")
+    desk_page = "trading:risk"
     list_display = ("account", "equity_usd", "peak_usd", "drawdown_level", "stop_streak", "last_stop_at", "equity_at")
     list_select_related = ("account",)

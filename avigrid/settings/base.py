@@ -6,6 +6,7 @@ from typing import Any
 from avigrid.settings import env
 from avigrid.settings.security import *  # noqa: F403
 from avigrid.settings.security import SECURITY_APPS, SECURITY_MIDDLEWARE
+from avigrid.settings.unfold import UNFOLD  # noqa: F401
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 
@@ -222,14 +223,6 @@ AVIGRID: dict[str, Any] = {
 LOG_LEVEL = env.text("AVIGRID_LOG_LEVEL", "INFO")
 LOGGING_CONFIG = "avigrid.common.logging.configure"
 LOGGING = {"folder": AVIGRID["LOG_FOLDER"], "level": LOG_LEVEL}
-
-UNFOLD = {
-    "SITE_TITLE": "AviGrid",
-    "SITE_HEADER": "AviGrid",
-    "SITE_URL": "/",
-    "SHOW_HISTORY": True,
-    "SHOW_VIEW_ON_SITE": False,
-}
 
 # --- notifications -------------------------------------------------------------
 # a channel without its address is off; the webhook's secret signs each message (HMAC-SHA256)

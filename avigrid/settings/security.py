@@ -46,6 +46,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ONE_TIME_LINK_HOURS = 48
 
 # -- lockout -------------------------------------------------------------------------------------------------------
+AXES_ENABLE_ADMIN = False  # accounts.admin shows its rows, read-only
 AXES_ENABLED = True
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)

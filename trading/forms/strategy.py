@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 
 from trading.avi5.config import LIMITS, InvalidConfig, StrategyConfig
+from trading.forms.strategy_help import HELP
 from trading.models import Stage, StrategyVersion
 from trading.selectors.strategy import active_version, config_of
 
@@ -32,7 +33,9 @@ class StrategyVersionForm(forms.ModelForm):
         active = active_version()
         start = config_of(active).to_mapping() if active else StrategyConfig().to_mapping()
         for name in FIELDS:
-            self.fields[name] = _form_field(name, getattr(StrategyConfig(), name))
+            field = _form_field(name, getattr(StrategyConfig(), name))
+            field.help_text = " · ".join(str(text) for text in (HELP.get(name, ""), field.help_text) if text)
+            self.fields[name] = field
             self.initial.setdefault(name, start[name])
         if active:
             self.initial.setdefault("stage", active.stage)
