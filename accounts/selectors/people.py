@@ -1,9 +1,11 @@
 """Who somebody is: role, second factor, sessions."""
 
+from uuid import UUID
+
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import Q, QuerySet
 
-from accounts.core.roles import Role
+from accounts.core.roles import Role, highest
 from accounts.models import TotpDevice, User, UserSession
 
 
@@ -17,6 +19,28 @@ def user_role(user: User | AnonymousUser) -> Role | None:
     if not user.is_authenticated or not user.is_active:
         return None
     return user.role
+
+
+def family_owner(family_id: UUID) -> User | None:
+    """Whose login this is, with the role already read; None where it was ended.
+
+    Every API call asks this. Written out, it costs a fifth of what the ORM takes to compile it.
+    """
+    owner = next(iter(User.objects.raw(_FAMILY_OWNER, [family_id])), None)
+    if owner is not None:
+        owner.role = Role.ADMIN if owner.is_superuser else highest(owner.role_names)  # type: ignore[attr-defined]
+    return owner
+
+
+_FAMILY_OWNER = """
+    SELECT person.*, ARRAY(
+        SELECT held.name FROM auth_group held
+        JOIN accounts_user_groups membership ON membership.group_id = held.id
+        WHERE membership.user_id = person.id
+    ) AS role_names
+    FROM accounts_tokenfamily family JOIN accounts_user person ON person.id = family.user_id
+    WHERE family.id = %s AND family.revoked_at IS NULL
+"""
 
 
 def user_by_email(email: str) -> User | None:

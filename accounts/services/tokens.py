@@ -11,7 +11,7 @@ from rest_framework_simplejwt.tokens import RefreshToken, Token
 
 from accounts.core.context import current_origin
 from accounts.models import TokenFamily, User
-from accounts.selectors.people import user_role
+from accounts.selectors.people import family_owner, user_role
 from accounts.services.audit import audit
 from avigrid.kernel.errors import AviGridError
 
@@ -92,11 +92,11 @@ def family_end(*, user: User, family_id: UUID) -> bool:
 
 def token_user(token: Token) -> User:
     """The active owner of a valid access token, one query. Raises TokenRefused."""
-    family = TokenFamily.objects.select_related("user").filter(pk=_family_id(token)).first()
-    if family is None or family.revoked_at is not None:
+    user = family_owner(_family_id(token))
+    if user is None:
         raise TokenRefused("This login was ended.", code="token_revoked")
-    _check_owner(family.user, token)
-    return family.user
+    _check_owner(user, token)
+    return user
 
 
 def families_forget(*, before: datetime) -> int:

@@ -41,8 +41,8 @@ MIDDLEWARE = [
     "avigrid.common.middleware.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    # Pages compress to a fifth. BREACH needs a secret that stays the same from answer to answer: the CSRF token is masked
-    # anew each time, and the middleware adds a random number of bytes to every answer.
+    # Pages compress to a fifth. BREACH needs a secret that stays the same from answer to answer: the CSRF token is
+    # masked anew each time, and the middleware adds a random number of bytes to every answer.
     "django.middleware.gzip.GZipMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
@@ -78,7 +78,7 @@ TEMPLATES = [
 ]
 
 # --- servers -----------------------------------------------------------------
-DATABASES = {
+DATABASES: dict[str, dict[str, Any]] = {
     "default": {
         **env.database(),
         "CONN_MAX_AGE": 0,
@@ -86,18 +86,34 @@ DATABASES = {
         "ATOMIC_REQUESTS": False,
     }
 }
-DATABASES["default"]["OPTIONS"] = {**DATABASES["default"]["OPTIONS"], "application_name": "avigrid"}  # type: ignore[dict-item]
+DATABASES["default"]["OPTIONS"] = {**DATABASES["default"]["OPTIONS"], "application_name": "avigrid"}
+
+
+def database_pool(size: int) -> dict[str, Any]:
+    """An ASGI server answers every request on a fresh thread: the web process borrows connections, at most `size`.
+
+    Everything else lives on few threads, and keeps a connection on each.
+    """
+    return {"pool": {"min_size": min(2, size), "max_size": size, "timeout": 5.0}} if size else {}
+
+
+# asgi.py names the size for a web process
+DATABASES["default"]["OPTIONS"].update(database_pool(env.integer("AVIGRID_DATABASE_POOL", 0, minimum=0)))
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = env.text("REDIS_URL")
 # keeps installations that share one server apart
 REDIS_PREFIX = env.text("AVIGRID_REDIS_PREFIX", "avigrid")
+REDIS_TIMEOUTS = {"socket_connect_timeout": 2, "socket_timeout": 2}
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": REDIS_URL,
         "KEY_PREFIX": REDIS_PREFIX,
-        "OPTIONS": {"socket_connect_timeout": 2, "socket_timeout": 2},
+        "OPTIONS": {
+            "pool_class": "avigrid.common.redis_pool.SharedPool",
+            **REDIS_TIMEOUTS,
+        },
     }
 }
 CHANNEL_LAYERS = {
@@ -133,6 +149,7 @@ CELERY_TIMEZONE = "UTC"
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("ru", "Русский")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
+FORMAT_MODULE_PATH = ["avigrid.formats"]
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"
@@ -173,6 +190,7 @@ SPECTACULAR_SETTINGS = {
         "UserRoleEnum": "accounts.core.roles.Role",
         "OrderRoleEnum": "avigrid.kernel.orders.OrderRole",
         "TradingStateEnum": "risk.core.states.State",
+        "StageEnum": "trading.models.strategy.Stage",
         "SignalStatusEnum": "trading.models.signals.SignalStatus",
         "PlanStatusEnum": "trading.models.plans.PlanStatus",
         "OrderStatusEnum": "avigrid.kernel.orders.OrderStatus",

@@ -40,19 +40,13 @@ class KlineSerializer(serializers.ModelSerializer[Kline]):
         fields = ("symbol", "interval_min", "start", *_VALUES, "source")
         read_only_fields = fields
 
-    def to_representation(self, kline: Kline) -> dict[str, Any]:
-        """By hand: a page of bars is the API's largest answer, and this is ten times as fast."""
+    def to_representation(self, kline: Any) -> dict[str, Any]:
+        """A row of values, by hand: a page of bars is the API's largest answer."""
+        turnover = kline["turnover"]
         return {
-            "symbol": kline.symbol,
-            "interval_min": kline.interval_min,
-            "start": kline.start.strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "open": kline.open,
-            "high": kline.high,
-            "low": kline.low,
-            "close": kline.close,
-            "volume": kline.volume,
-            "turnover": None if math.isnan(kline.turnover) else kline.turnover,
-            "source": kline.source,
+            **kline,
+            "start": kline["start"].strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "turnover": None if math.isnan(turnover) else turnover,
         }
 
 

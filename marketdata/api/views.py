@@ -88,8 +88,8 @@ class KlineViewSet(ListOnly):
     pagination_class = ByStart
     filterset_class = KlineFilter
 
-    def get_queryset(self) -> QuerySet[Kline]:
-        return Kline.objects.all()
+    def get_queryset(self) -> QuerySet[Kline, dict[str, Any]]:
+        return Kline.objects.values(*KlineSerializer.Meta.fields)
 
 
 @extend_schema_view(

@@ -6,6 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from avigrid.common.api_rows import RowSerializer
 from risk.core.limits import RiskLimits
 from risk.core.states import State
 from risk.models import RiskDecision, RiskLimitsVersion, TradingStateChange
@@ -87,7 +88,7 @@ class RearmSerializer(HaltSerializer):
     to = serializers.ChoiceField(choices=[State.ACTIVE.value, State.REDUCING.value], default=State.ACTIVE.value)
 
 
-class StateChangeSerializer(serializers.ModelSerializer[TradingStateChange]):
+class StateChangeSerializer(RowSerializer[TradingStateChange]):
     class Meta:
         model = TradingStateChange
         fields = ("id", "account", "symbol", "before", "after", "source", "reason", "flatten", "otp_used", "at")
@@ -102,7 +103,7 @@ class SwitchSerializer(serializers.Serializer[object]):
     change = StateChangeSerializer(allow_null=True)
 
 
-class RiskDecisionSerializer(serializers.ModelSerializer[RiskDecision]):
+class RiskDecisionSerializer(RowSerializer[RiskDecision]):
     class Meta:
         model = RiskDecision
         fields = (

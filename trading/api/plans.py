@@ -63,7 +63,7 @@ class PlanViewSet(ReadOnly):
     filterset_class = PlanFilter
 
     def get_queryset(self) -> QuerySet[Plan]:
-        return Plan.objects.select_related("account", "signal").order_by()
+        return Plan.objects.defer("spec", "state").order_by()
 
     @_command("plans_close", "Cancel what rests, close what is held. 409 where the plan is over.")
     @action(detail=True, methods=["post"], pagination_class=None, filterset_class=None)

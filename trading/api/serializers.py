@@ -4,6 +4,7 @@ from decimal import Decimal
 
 from rest_framework import serializers
 
+from avigrid.common.api_rows import RowSerializer
 from trading.models import (
     Decision,
     Fill,
@@ -18,7 +19,7 @@ from trading.models import (
 )
 
 
-class DecisionSerializer(serializers.ModelSerializer[Decision]):
+class DecisionSerializer(RowSerializer[Decision]):
     """`rules` holds every rule with value, threshold and outcome: why there was, or was not, a signal."""
 
     class Meta:
@@ -40,7 +41,7 @@ class DecisionSerializer(serializers.ModelSerializer[Decision]):
         read_only_fields = fields
 
 
-class SignalSerializer(serializers.ModelSerializer[Signal]):
+class SignalSerializer(RowSerializer[Signal]):
     class Meta:
         model = Signal
         fields = (
@@ -93,7 +94,7 @@ class ReasonSerializer(serializers.Serializer[object]):
     reason = serializers.CharField(max_length=500, required=False, allow_blank=True, default="")
 
 
-class PlanSerializer(serializers.ModelSerializer[Plan]):
+class PlanSerializer(RowSerializer[Plan]):
     class Meta:
         model = Plan
         fields = (
@@ -123,7 +124,7 @@ class PlanSerializer(serializers.ModelSerializer[Plan]):
         read_only_fields = fields
 
 
-class PositionSerializer(serializers.ModelSerializer[Position]):
+class PositionSerializer(RowSerializer[Position]):
     """`size` is signed: long above 0, short below."""
 
     average_price = serializers.SerializerMethodField()
@@ -152,7 +153,7 @@ class PositionSerializer(serializers.ModelSerializer[Position]):
         return format(average.quantize(Decimal("1e-12")).normalize(), "f")
 
 
-class OrderSerializer(serializers.ModelSerializer[Order]):
+class OrderSerializer(RowSerializer[Order]):
     class Meta:
         model = Order
         fields = (
@@ -187,7 +188,7 @@ class OrderSerializer(serializers.ModelSerializer[Order]):
         read_only_fields = fields
 
 
-class FillSerializer(serializers.ModelSerializer[Fill]):
+class FillSerializer(RowSerializer[Fill]):
     class Meta:
         model = Fill
         fields = (
@@ -212,7 +213,7 @@ class FillSerializer(serializers.ModelSerializer[Fill]):
         read_only_fields = fields
 
 
-class SlippageSerializer(serializers.ModelSerializer[SlippageRecord]):
+class SlippageSerializer(RowSerializer[SlippageRecord]):
     """Positive basis points cost us money."""
 
     class Meta:
@@ -259,7 +260,7 @@ class StrategyPatchSerializer(serializers.Serializer[object]):
     note = serializers.CharField(max_length=500)
 
 
-class FindingSerializer(serializers.ModelSerializer[ReconciliationFinding]):
+class FindingSerializer(RowSerializer[ReconciliationFinding]):
     class Meta:
         model = ReconciliationFinding
         fields = (
@@ -282,7 +283,7 @@ class FindingSerializer(serializers.ModelSerializer[ReconciliationFinding]):
         read_only_fields = fields
 
 
-class RunSerializer(serializers.ModelSerializer[ReconciliationRun]):
+class RunSerializer(RowSerializer[ReconciliationRun]):
     class Meta:
         model = ReconciliationRun
         fields = ("id", "account", "scope", "status", "started_at", "finished_at", "counts", "error")

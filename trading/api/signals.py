@@ -64,7 +64,7 @@ class SignalViewSet(ReadOnly):
     filterset_class = SignalFilter
 
     def get_queryset(self) -> QuerySet[Signal]:
-        return Signal.objects.order_by()
+        return Signal.objects.defer("spec").order_by()
 
     @extend_schema(operation_id="signals_levels", responses={200: LevelsSerializer, **problems(404)}, filters=False)
     @action(detail=True, pagination_class=None, filterset_class=None)
