@@ -39,6 +39,7 @@ from marketdata.services.instruments import instruments_refresh
 from marketdata.services.prices import prices_publish
 from risk.core.limits import RiskLimits
 from risk.selectors.limits import limits_of
+from trading.runtime.auto_clicks import AutoClicks
 from trading.selectors.strategy import active_version
 from trading.services.decisions import Decided, bar_decide, signals_expire
 
@@ -124,6 +125,7 @@ class MarketLoop:
 
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     tickers: dict[str, Ticker] = field(default_factory=dict)
+    auto_clicks: AutoClicks = field(default_factory=AutoClicks)
     _client: BybitClient | None = None
 
     async def run(self) -> None:
@@ -181,6 +183,7 @@ class MarketLoop:
             "prices": (PUBLISH_EVERY_S, self._publish),
             "screen": (SCREEN_EVERY_S, lambda: push.send_now("price", {})),
             "expiry": (SCREEN_EVERY_S, self._expire),
+            "auto_clicks": (SCREEN_EVERY_S, self._click),
             "heartbeat": (
                 HEARTBEAT_EVERY_S,
                 lambda: heartbeats.beat(process, {"symbols": sorted(service.symbols)}, started=next(lives) == 0),
@@ -208,6 +211,11 @@ class MarketLoop:
         tickers, self.tickers = self.tickers, {}
         if tickers:
             prices_publish(tickers.values())
+
+    def _click(self) -> None:
+        account = primary_account()
+        if account is not None:
+            self.auto_clicks.run(account.pk)
 
     def _expire(self) -> None:
         assert self._client is not None
