@@ -40,10 +40,13 @@ def _redis() -> str:
 
 
 def _processes() -> dict[str, str]:
-    lives = {life.process.split(":")[0]: life.age_s for life in heartbeats.lives()}
+    """Each new life of the market-data process has a row of its own: the liveliest speaks for its kind."""
+    ages: dict[str, list[float]] = {}
+    for life in heartbeats.lives():
+        ages.setdefault(life.process.split(":")[0], []).append(life.age_s)
     report = {}
     for process in ("market_data", "execution"):
-        age = lives.get(process)
+        age = min(ages.get(process, ()), default=None)
         if age is None:
             report[process] = "never seen"
         else:
