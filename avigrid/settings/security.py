@@ -34,7 +34,7 @@ AUTHENTICATION_BACKENDS = [
 
 # -- passwords -----------------------------------------------------------------------------------------------------
 PASSWORD_HASHERS = [
-    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "avigrid.common.passwords.DeskArgon2Hasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
 ]
 AUTH_PASSWORD_VALIDATORS = [
