@@ -11,17 +11,15 @@ from marketdata.runtime.recovery import Recovery
 from marketdata.selectors.bars import newest_start_ms, range_table
 from marketdata.selectors.book_features import book_features
 from marketdata.selectors.coverage import Range
-from marketdata.selectors.public_trades import newest_trade_ms
+from marketdata.selectors.public_trades import newest_trade_ms, trade_is_stored
 from marketdata.selectors.times import floor_to
 from marketdata.services import metrics
 from marketdata.services.bar_store import BarOutcome, bar_store
-from marketdata.services.gaps import gap_fill, gaps_record, gaps_settle
+from marketdata.services.gaps import TAPE, gap_fill, gaps_record, gaps_settle
 from marketdata.services.klines import BulkOutcome, klines_store
 from marketdata.services.order_book_log import order_book_log_store
 from marketdata.services.public_trades import public_trades_store
 
-TAPE = 0
-"""The interval_min under which holes of the trade tape are recorded."""
 _LATE_REASONS = ("late_bar", "late_companion")
 _REACH_MS = 7 * 86_400_000
 _LATE_UNTIL_MS = 30_000
@@ -108,15 +106,19 @@ class DatabaseStorage:
         return max(min(start_ms, end_ms), reach_ms), True
 
     def recover_tape(self, symbol: str, *, now_ms: int) -> None:
-        """What the venue still gives; where that does not reach back to our newest trade, the hole is recorded."""
-        newest_ms = newest_trade_ms(symbol)
+        """What the venue still gives; where that does not reach back to what we have, the hole is recorded.
+
+        The stream may be back already and its new trades stored: the question is what lies before the venue's oldest.
+        """
         trades = self._reader.recent_trades(symbol, 1000)
+        if not trades:
+            return
+        oldest = min(trades, key=lambda trade: trade.time_ms)
+        before_ms = None if trade_is_stored(oldest) else newest_trade_ms(symbol, before_ms=oldest.time_ms)
         public_trades_store(trades)
-        if newest_ms is not None and trades:
-            oldest_ms = min(trade.time_ms for trade in trades)
-            if oldest_ms > newest_ms + 1:
-                hole = [(newest_ms + 1, oldest_ms)]
-                gaps_record(symbol=symbol, interval_min=TAPE, ranges=hole, now_ms=now_ms, reason="tape interrupted")
+        if before_ms is not None and before_ms + 1 < oldest.time_ms:
+            hole = [(before_ms + 1, oldest.time_ms)]
+            gaps_record(symbol=symbol, interval_min=TAPE, ranges=hole, now_ms=now_ms, reason="tape interrupted")
 
     def trades(self, trades: Sequence[PublicTrade]) -> None:
         public_trades_store(trades)

@@ -18,6 +18,13 @@ def public_trades(symbol: str, start_ms: int, end_ms: int) -> Iterator[PublicTra
         yield PublicTrade(symbol, trade_id, to_ms(time), price, quantity, buyer, seq)
 
 
-def newest_trade_ms(symbol: str) -> int | None:
-    time = Row.objects.filter(symbol=symbol).order_by("-time").values_list("time", flat=True).first()
+def newest_trade_ms(symbol: str, *, before_ms: int | None = None) -> int | None:
+    rows = Row.objects.filter(symbol=symbol)
+    if before_ms is not None:
+        rows = rows.filter(time__lt=to_datetime(before_ms))
+    time = rows.order_by("-time").values_list("time", flat=True).first()
     return None if time is None else to_ms(time)
+
+
+def trade_is_stored(trade: PublicTrade) -> bool:
+    return Row.objects.filter(symbol=trade.symbol, time=to_datetime(trade.time_ms), trade_id=trade.trade_id).exists()

@@ -16,6 +16,9 @@ from marketdata.services.klines import BulkOutcome, klines_store
 PAGE_BARS = 1000
 """What the venue gives in one answer: holes closer together than this are fetched with one request."""
 
+TAPE = 0
+"""The interval_min under which holes of the trade tape are recorded. REST gives only the newest trades."""
+
 BarsStore = Callable[[Sequence[Kline]], BulkOutcome]
 
 log = structlog.get_logger(__name__)
@@ -134,5 +137,6 @@ def gaps_settle(*, symbol: str, interval_min: int, now_ms: int) -> int:
             changes["filled_at"] = to_datetime(now_ms)
             settled += 1
         DataGap.objects.filter(pk=gap.pk, filled_at__isnull=True).update(**changes)
-    metrics.OPEN_GAPS.labels(symbol=symbol).set(DataGap.objects.filter(symbol=symbol, filled_at__isnull=True).count())
+    open_bars = DataGap.objects.filter(symbol=symbol, filled_at__isnull=True).exclude(interval_min=TAPE)
+    metrics.OPEN_GAPS.labels(symbol=symbol).set(open_bars.count())
     return settled

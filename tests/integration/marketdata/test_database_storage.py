@@ -4,10 +4,13 @@ import pytest
 
 from avigrid.kernel.market import BookFeatures, PublicTrade
 from marketdata.models import DataGap, KlineSource
-from marketdata.runtime.database_storage import TAPE, DatabaseStorage
+from marketdata.runtime.database_storage import DatabaseStorage
 from marketdata.runtime.options import PipelineOptions
 from marketdata.selectors.book_features import book_feature
 from marketdata.selectors.coverage import coverage, open_gaps
+from marketdata.selectors.public_trades import public_trades
+from marketdata.services import metrics
+from marketdata.services.gaps import TAPE, gaps_settle
 from marketdata.services.klines import klines_bulk_store
 from marketdata.services.public_trades import public_trades_store
 from tests.support.bars import T0, saw_table
@@ -109,3 +112,31 @@ def test_a_hole_in_the_tape_is_recorded_where_the_venue_does_not_reach_back():
     storage._reader.trades = [trade(20)]
     storage.recover_tape("BTCUSDT", now_ms=T0 + 30_000)
     assert open_gaps("BTCUSDT") == [("BTCUSDT", TAPE, T0 + 8_001, T0 + 20_000, "tape interrupted")]
+
+
+def test_a_hole_in_the_tape_is_seen_also_when_the_stream_was_quicker_than_rest():
+    storage = desk(1)
+    public_trades_store([trade(5), trade(8), trade(19), trade(20)])  # back since 19
+    storage._reader.trades = [trade(18), trade(19), trade(20)]
+    storage.recover_tape("BTCUSDT", now_ms=T0 + 30_000)
+    assert open_gaps("BTCUSDT") == [("BTCUSDT", TAPE, T0 + 8_001, T0 + 18_000, "tape interrupted")]
+
+
+def test_what_rest_reaches_back_to_is_no_hole_and_fills_what_was_missed():
+    storage = desk(1)
+    public_trades_store([trade(5), trade(8), trade(19)])
+    storage._reader.trades = [trade(number) for number in (8, 11, 12, 19)]
+    storage.recover_tape("BTCUSDT", now_ms=T0 + 30_000)
+    assert open_gaps("BTCUSDT") == []
+    assert [row.trade_id for row in public_trades("BTCUSDT", T0, T0 + DAY_MS)] == ["t5", "t8", "t11", "t12", "t19"]
+
+
+def test_a_hole_in_the_tape_is_no_missing_bar():
+    """Only a file of the venue can fill it: the alert that bars are missing must not wait for that."""
+    storage = desk(1)
+    public_trades_store([trade(5)])
+    storage._reader.trades = [trade(20)]
+    storage.recover_tape("BTCUSDT", now_ms=T0 + 30_000)
+    recover(storage, 0, T0 + FIVE_MS + 100)
+    gaps_settle(symbol="BTCUSDT", interval_min=5, now_ms=T0 + FIVE_MS + 100)
+    assert metrics.OPEN_GAPS.labels(symbol="BTCUSDT")._value.get() == 0
