@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from avigrid.exchange.bybit.codec.stream import PublicDecoder, PublicEvent
 from avigrid.exchange.bybit.policy import StreamPolicy, StreamTools
 from avigrid.exchange.bybit.queue import EventQueue
+from avigrid.exchange.bybit.trade_watch import TradeWatch
 from avigrid.exchange.bybit.ws import StreamConnection
 from avigrid.exchange.ports import MarketEvent, StreamState
-from avigrid.kernel.market import BookUpdate, Kline
+from avigrid.kernel.market import BookUpdate, Kline, PublicTrade
 
 _AWAITING_SNAPSHOT = -1
 _ASK_AGAIN_S = 5.0
@@ -64,6 +65,7 @@ class BybitMarketFeed:
         self._failure: BaseException | None = None
         self._is_running = False
         self._gaps: Counter[str] = Counter()
+        self._trade_watch = TradeWatch(silence_s=self._policy.tape_silence_s, monotonic=self._tools.monotonic)
         self.add(topics)
 
     @property
@@ -104,6 +106,7 @@ class BybitMarketFeed:
         for topic in gone:
             self._last_update_id.pop(topic, None)
             self._lost.discard(topic)
+            self._trade_watch.forget(topic.rpartition(".")[2])
 
     def resync(self, topic: str, reason: str) -> None:
         """For a consumer whose book no longer makes sense (crossed, unknown delete): "gap", then a fresh snapshot."""
@@ -176,8 +179,13 @@ class BybitMarketFeed:
 
     def _take(self, topic: str, events: Sequence[PublicEvent]) -> None:
         for event in events:
-            if isinstance(event, BookUpdate) and not self._follows(topic, event):
-                continue
+            if isinstance(event, BookUpdate):
+                if not self._follows(topic, event):
+                    continue
+            elif isinstance(event, PublicTrade):
+                self._trade_watch.traded(event.symbol)
+            elif isinstance(event, Kline) and self._trade_watch.grew(event):
+                self._tape_fell_silent(event.symbol)
             if not self._queue.put(event) and topic not in self._lost:
                 self._lost.add(topic)
                 self._gaps["overflow"] += 1
@@ -203,6 +211,10 @@ class BybitMarketFeed:
             self._ask_snapshot(topic)
         return False
 
+    def _tape_fell_silent(self, symbol: str) -> None:
+        for connection in self._connections:
+            connection.subscriptions.fell_silent(f"publicTrade.{symbol}", self._policy.tape_silence_s)
+
     def _ask_snapshot(self, topic: str) -> None:
         self._asked_s[topic] = self._tools.monotonic()
         for connection in self._connections:
@@ -217,6 +229,7 @@ class BybitMarketFeed:
     def _topic_state(self, kind: str, topic: str, reason: str) -> None:
         if kind in ("down", "stale"):
             self._last_update_id.pop(topic, None)
+            self._trade_watch.forget(topic.rpartition(".")[2])
             if kind == "down" and topic.startswith("tickers."):
                 for decoder in self._decoders:
                     decoder.tickers.forget(topic.partition(".")[2])

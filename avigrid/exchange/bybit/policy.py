@@ -20,6 +20,8 @@ class StreamPolicy:
     pong_within_s: float = 8.0
     check_every_s: float = 1.0
     silence_s: Mapping[str, float] = field(default_factory=lambda: _SILENCE_S)
+    tape_silence_s: float = 25.0
+    """Trades may be quiet, but not for longer than this while the bars of their symbol grow."""
     open_timeout_s: float = 10.0
     login_within_s: float = 10.0
     answer_within_s: float = 15.0

@@ -134,6 +134,11 @@ class Subscriptions:
             self._strike(topic, live, limit_s, now_s)
         return ""
 
+    def fell_silent(self, topic: str, limit_s: float) -> None:
+        """Somebody else noticed, from what other topics say."""
+        if (live := self._live.get(topic)) is not None:
+            self._strike(topic, live, limit_s, self._monotonic())
+
     def request_id(self) -> str:
         self._next_id += 1
         return f"{self._name}-{self._next_id}"

@@ -1,8 +1,10 @@
 """The public feed against a socket that behaves, misbehaves, falls silent and vanishes."""
 
 import asyncio
+import itertools
 import random
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -168,6 +170,28 @@ async def test_a_silent_topic_is_named_and_asked_for_again(stream: LocalStream) 
     await listener.state("up", BOOK)
     assert not any(isinstance(e, StreamState) and e.kind == "stale" and "Trade" in e.topic for e in listener.seen)
     await listener.close()
+
+
+async def test_a_dead_tape_is_noticed_by_the_bars_that_grow_without_it(stream: LocalStream) -> None:
+    tape = "publicTrade.BTCUSDT"
+    policy = replace(QUICK, tape_silence_s=0.02)
+    listener = feed_of(stream, ["kline.5.BTCUSDT", tape], policy)
+    up = {(await listener.next()).topic, (await listener.next()).topic}
+    assert up == {tape, "kline.5.BTCUSDT"}
+    talking = asyncio.create_task(_grow(stream))
+    assert (await listener.state("stale", tape)).reason == "silent for 0.02 s"
+    talking.cancel()
+    asked = [request["args"] for request in stream.last.requests if request["op"] == "subscribe"]
+    assert asked[-1] == [tape]
+    await listener.close()
+
+
+async def _grow(stream: LocalStream) -> None:
+    for volume in itertools.count(1):
+        frame = kline("BTCUSDT", 300_000, confirm=False)
+        frame["data"][0]["volume"] = str(volume)
+        stream.last.say(**frame)
+        await asyncio.sleep(0.005)
 
 
 async def test_a_socket_that_stops_answering_pings_is_replaced(stream: LocalStream) -> None:
