@@ -14,6 +14,7 @@ from avigrid.exchange.bybit.policy import StreamPolicy, StreamTools
 from avigrid.exchange.ports import MarketEvent, StreamState
 from avigrid.kernel.market import BookUpdate, Kline, Ticker
 from tests.integration.bybit.local_stream import LocalStream, Visitor, acknowledge, book, kline, local_stream
+from tests.support.market_runtime import eventually
 
 BOOK = "orderbook.50.BTCUSDT"
 QUICK = StreamPolicy(backoff_first_s=0.001, backoff_max_s=0.01, check_every_s=0.01, open_timeout_s=2.0)
@@ -181,8 +182,11 @@ async def test_a_dead_tape_is_noticed_by_the_bars_that_grow_without_it(stream: L
     talking = asyncio.create_task(_grow(stream))
     assert (await listener.state("stale", tape)).reason == "silent for 0.02 s"
     talking.cancel()
-    asked = [request["args"] for request in stream.last.requests if request["op"] == "subscribe"]
-    assert asked[-1] == [tape]
+
+    def asked() -> list[list[str]]:
+        return [request["args"] for request in stream.last.requests if request["op"] == "subscribe"]
+
+    await eventually(lambda: asked()[-1] == [tape])
     await listener.close()
 
 
