@@ -37,6 +37,12 @@ class RiskLimits:
     max_clock_offset_ms: int = 1_000
     flatten_on_red: bool = False
     """Policy of the kill switch at red drawdown: halt, or halt and flatten."""
+    halt_on_critical: bool = False
+    """A position that cannot be explained halts its symbol; with this, the whole account."""
+    halt_after_errors: int = 20
+    """Orders refused by the venue or lost on the way within a minute, after which the account is halted."""
+    halt_after_stale_s: int = 60
+    """Seconds without a price of a symbol with an open plan, after which the account is halted."""
 
     def __post_init__(self) -> None:
         for name in _POSITIVE:
@@ -69,10 +75,14 @@ _POSITIVE = (
     "reconciliation_max_age_s",
     "max_price_deviation_ratio",
     "max_clock_offset_ms",
+    "halt_after_errors",
+    "halt_after_stale_s",
 )
 
 # Where a smaller number is the stricter one. The rest: a longer wait is stricter, a larger distance is stricter.
-_STRICTER_WHEN_LARGER = frozenset({"anti_churn_s", "loss_streak_pause_min", "liquidation_stop_multiple"})
+_STRICTER_WHEN_LARGER = frozenset(
+    {"anti_churn_s", "loss_streak_pause_min", "liquidation_stop_multiple", "flatten_on_red", "halt_on_critical"}
+)
 
 
 def changed(old: RiskLimits, new: RiskLimits) -> tuple[str, ...]:
@@ -84,6 +94,6 @@ def loosened(old: RiskLimits, new: RiskLimits) -> tuple[str, ...]:
     names = []
     for name in changed(old, new):
         grew = getattr(new, name) > getattr(old, name)
-        if grew is not (name in _STRICTER_WHEN_LARGER or name == "flatten_on_red"):
+        if grew is not (name in _STRICTER_WHEN_LARGER):
             names.append(name)
     return tuple(names)

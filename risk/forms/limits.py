@@ -45,6 +45,11 @@ GROUPS: tuple[tuple[str | Promise, str | Promise, tuple[str, ...]], ...] = (
         lazy("Older knowledge than this is no knowledge: no new risk until it is fresh again."),
         ("book_max_age_s", "bars_max_age", "reconciliation_max_age_s", "max_clock_offset_ms"),
     ),
+    (
+        lazy("What pulls the kill switch"),
+        lazy("Halted: entries go, exits and stops stay, and only an admin re-arms."),
+        ("halt_after_errors", "halt_after_stale_s", "halt_on_critical"),
+    ),
 )
 
 HELP: dict[str, str | Promise] = {
@@ -74,6 +79,9 @@ HELP: dict[str, str | Promise] = {
     "bars_max_age": lazy("5-minute bars that may be missing"),
     "reconciliation_max_age_s": lazy("seconds since books and exchange were last proven equal"),
     "max_clock_offset_ms": lazy("milliseconds between our clock and the exchange's"),
+    "halt_after_errors": lazy("orders a minute that the exchange refuses or that are lost on the way"),
+    "halt_after_stale_s": lazy("seconds without a price of a symbol that has an open plan"),
+    "halt_on_critical": lazy("an unexplained position halts the whole account, not only its symbol"),
 }
 
 

@@ -56,6 +56,9 @@ class RiskLimitsVersion(models.Model):
     max_price_deviation_ratio = _ratio(_DEFAULT.max_price_deviation_ratio)
     max_clock_offset_ms = models.PositiveIntegerField(default=_DEFAULT.max_clock_offset_ms)
     flatten_on_red = models.BooleanField(default=_DEFAULT.flatten_on_red)
+    halt_on_critical = models.BooleanField(default=_DEFAULT.halt_on_critical)
+    halt_after_errors = models.PositiveIntegerField(default=_DEFAULT.halt_after_errors)
+    halt_after_stale_s = models.PositiveIntegerField(default=_DEFAULT.halt_after_stale_s)
 
     class Meta:
         ordering = ("-version",)

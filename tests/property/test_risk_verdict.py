@@ -169,7 +169,7 @@ LARGER_IS_STRICTER = {"anti_churn_s", "loss_streak_pause_min", "liquidation_stop
 
 
 def _tightest(one: RiskLimits, other: RiskLimits) -> RiskLimits:
-    names = [name for name in RiskLimits.__slots__ if name != "flatten_on_red"]
+    names = [name for name in RiskLimits.__slots__ if name not in ("flatten_on_red", "halt_on_critical")]
     picked = {
         name: (max if name in LARGER_IS_STRICTER else min)(getattr(one, name), getattr(other, name)) for name in names
     }

@@ -107,6 +107,7 @@ class OrderEvent(models.Model):
 
     class Meta:
         ordering = ["id"]
+        indexes = [models.Index(fields=["at"], name="order_event_at")]
 
     def __str__(self) -> str:
         return f"{self.from_status} --{self.event}--> {self.to_status}"

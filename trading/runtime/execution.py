@@ -37,6 +37,7 @@ from trading.runtime.sending import Sender
 from trading.runtime.succession import bury_dead_holder
 from trading.runtime.surroundings import Surroundings
 from trading.runtime.timers import Timers
+from trading.runtime.triggers import Triggers
 from trading.runtime.venue import VenueAccess, account_of, open_venue
 from trading.selectors.exchange_time import process_name
 from trading.selectors.kill_switch import flatten_pending
@@ -150,6 +151,7 @@ class Execution:
         self.halting = Halting(self.context)
         self.foreign = Foreign(self.context)
         self.surroundings = Surroundings(self.context, self.venue)
+        self.triggers = Triggers(self.context)
         self.idle = Idle(self.context, self.surroundings)
         self.reconciler = Reconciler(self.context, self.hearing, drain=self._drain)
 
@@ -318,6 +320,7 @@ class Execution:
 
     def _look_around(self, now_s: float) -> None:
         self.surroundings.look()
+        self.triggers.look()
         if self._given_venue is None and active_key_id(self.account_id) != self.venue.key_row:
             log.warning("key_changed")
             self._exit, self._stopping = Exit.KEY_CHANGED, True

@@ -2,6 +2,7 @@
 
 from avigrid.kernel.portfolio import VenuePosition
 from risk.core.states import State, StateSource
+from risk.selectors.limits import limits_of
 from risk.services.states import tighten
 from trading.engine.differences import Difference, Kind
 from trading.models import OPEN_PLAN_STATUSES, Plan, ReconciliationRun
@@ -35,21 +36,29 @@ def position_repair(
         )
         return
     is_new = finding_note(run=run, difference=difference, now=now, action=_ACTIONS[difference.kind]) is not None
-    if difference.kind is Kind.POSITION_MISMATCH and is_new:
-        tighten(
-            account_id=context.account_id,
-            symbol=difference.symbol,
-            to=State.HALTED,
-            source=StateSource.RECONCILIATION,
-            reason=difference.sentence,
-            actor="reconciliation",
-            now=now,
-        )
-    elif difference.kind is Kind.EXITS_EXCEED:
+    if difference.kind in (Kind.POSITION_MISMATCH, Kind.POSITION_FOREIGN) and is_new:
+        _halt(context, difference)
+    if difference.kind is Kind.EXITS_EXCEED:
         plans = Plan.objects.filter(
             account_id=context.account_id, symbol=difference.symbol, status__in=OPEN_PLAN_STATUSES
         )
         hearing.step(set(plans.values_list("pk", flat=True)))
+
+
+def _halt(context: Context, difference: Difference) -> None:
+    """A foreign position keeps new risk out by its finding alone; the account is halted for it only by policy."""
+    is_policy = limits_of(context.account_id).halt_on_critical
+    if difference.kind is Kind.POSITION_FOREIGN and not is_policy:
+        return
+    tighten(
+        account_id=context.account_id,
+        symbol=None if is_policy else difference.symbol,
+        to=State.HALTED,
+        source=StateSource.RECONCILIATION,
+        reason=difference.sentence,
+        actor="reconciliation",
+        now=context.now(),
+    )
 
 
 def _adopt(context: Context, held: VenuePosition) -> Plan:

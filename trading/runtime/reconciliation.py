@@ -19,6 +19,7 @@ from trading.engine import differences
 from trading.engine.differences import BookedOrder, Books, Difference, Kind, VenuePicture
 from trading.engine.lifecycle import OrderEventKind
 from trading.models import (
+    EquitySnapshot,
     Fill,
     LedgerEntry,
     LedgerKind,
@@ -47,6 +48,7 @@ log = structlog.get_logger(__name__)
 
 GRACE_MS = 3_000
 HISTORY_MS = 7 * 24 * 3_600_000
+_LEDGER_MS = 90 * 24 * 3_600_000
 _OVERLAP_MS = 10 * 60_000
 _MISSED_AFTER_MS = 5_000
 _SECOND_LOOK = 2
@@ -275,7 +277,7 @@ class Reconciler:
         everything = run.scope in ("full", "manual", "start")
         unexplained = abs(balance_gap(self.context.account_id, wallet)) > TOLERATED_USD
         end_ms = self.context.exchange_ms() + 60_000
-        start_ms = end_ms - 24 * 3_600_000
+        start_ms = self._explained_until_ms(end_ms)
         rows = patiently(lambda: gateway.ledger(start_ms=start_ms, end_ms=end_ms)) if everything or unexplained else []
         self.drain()
         with self.context.books():
@@ -291,6 +293,12 @@ class Reconciler:
             if everything:
                 self._close_gone(found, (Kind.WALLET_OFF,))
         return found
+
+    def _explained_until_ms(self, end_ms: int) -> int:
+        """A day back; after a longer absence to the last wallet whose balance was explained."""
+        last = EquitySnapshot.objects.filter(account_id=self.context.account_id).aggregate(last=Max("at"))["last"]
+        day_ms = end_ms - 24 * 3_600_000
+        return day_ms if last is None else max(min(day_ms, to_ms(last) - _OVERLAP_MS), end_ms - _LEDGER_MS)
 
     # -- shared -------------------------------------------------------------------------------------------------
 

@@ -118,7 +118,9 @@ def test_loosened_names_what_permits_more() -> None:
     assert set(loosened(old, new)) == {"max_concurrent", "anti_churn_s"}
     assert set(loosened(new, old)) == {"daily_loss_r", "loss_streak_pause_min"}
     assert loosened(RiskLimits(flatten_on_red=True), old) == ("flatten_on_red",)
-    assert len(fields(RiskLimits)) == 26
+    assert loosened(RiskLimits(halt_on_critical=True), old) == ("halt_on_critical",)
+    assert loosened(old, RiskLimits(halt_after_errors=21)) == ("halt_after_errors",)
+    assert len(fields(RiskLimits)) == 29
 
 
 BTC = Instrument(
