@@ -37,6 +37,7 @@ _SCHEDULES: dict[str, schedule | crontab] = {
     "trading.validation_update": every(60),
     "marketdata.rollups_update": every(300),
     "marketdata.funding_update": crontab(minute="7"),
+    "marketdata.bars_verify": crontab(minute="17"),
     # research runs whose worker died
     "trading.tend_research": every(60),
     # once a day, when Asia sleeps and Europe has not begun

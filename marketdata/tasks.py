@@ -10,6 +10,7 @@ from marketdata.services.funding import funding_refresh
 from marketdata.services.gaps import gap_fill
 from marketdata.services.retention import retention_apply
 from marketdata.services.rollups import rollups_refresh
+from marketdata.services.verification import bars_verify, rollups_verify
 
 INTERVALS_MIN = (1, 5, 15)
 HOUR_MS = 3_600_000
@@ -40,6 +41,27 @@ def gaps_sweep(lookback_hours: int = 48) -> int:
                     reason="sweep",
                 ).stored.new
     return filled
+
+
+@shared_task(name="marketdata.bars_verify", ignore_result=True)
+def bars_verification(lookback_hours: int = 3) -> dict[str, int]:
+    """What the stream told, held against REST: every interval, and 1h for the roll-ups only."""
+    venue = public_venue()
+    now_ms = venue.clock.now_ms()
+    start_ms = now_ms // HOUR_MS * HOUR_MS - lookback_hours * HOUR_MS
+    end_ms = now_ms - SETTLING_MS
+    corrected = differing = 0
+    for symbol in whitelist():
+        corrected += bars_verify(
+            reader=venue.reader,
+            symbol=symbol,
+            intervals_min=(*INTERVALS_MIN, 60),
+            start_ms=start_ms,
+            end_ms=end_ms,
+            now_ms=now_ms,
+        ).corrected
+        differing += sum(map(len, rollups_verify(symbol=symbol, start_ms=start_ms, end_ms=end_ms).values()))
+    return {"corrected": corrected, "differing": differing}
 
 
 @shared_task(name="marketdata.funding_update", ignore_result=True)

@@ -27,3 +27,7 @@ CATCH_UPS = Counter("avigrid_catch_ups_total", "Times a symbol was caught up ove
 CATCH_UP_BARS = Counter("avigrid_catch_up_bars_total", "Bars that the stream missed", ["interval"])
 OPEN_GAPS = Gauge("avigrid_open_gaps", "Holes not filled yet", ["symbol"])
 SYMBOLS_HELD = Gauge("avigrid_symbols_held", "Symbols this process streams")
+ROLLUPS_COMPARED = Counter(
+    "avigrid_rollups_compared_total", "Rolled-up bars held against the venue's own", ["interval"]
+)
+ROLLUP_DIFFERENCES = Counter("avigrid_rollup_differences_total", "Fields in which they differ", ["interval"])

@@ -6,9 +6,11 @@ import pytest
 from django.utils import timezone
 
 from avigrid.kernel.clock import FixedClock
+from avigrid.kernel.market import Kline
 from marketdata import tasks
-from marketdata.models import DataGap, FundingRate, Instrument, KlineSource
+from marketdata.models import DataGap, FundingRate, Instrument, KlineCorrection, KlineSource
 from marketdata.runtime.venue import PublicVenue
+from marketdata.selectors.bars import bar
 from marketdata.selectors.coverage import coverage
 from marketdata.selectors.rollups import rollup_differences
 from marketdata.services.klines import klines_bulk_store
@@ -22,8 +24,8 @@ HOUR_MS = 3_600_000
 def venue(monkeypatch, db):
     reader = FakeMarketReader()
     for interval_min in (1, 5, 15):
-        for bar in saw_table(120 // interval_min, interval_min=interval_min).klines():
-            reader.bars["BTCUSDT", interval_min, bar.start_ms] = bar
+        for known in saw_table(120 // interval_min, interval_min=interval_min).klines():
+            reader.bars["BTCUSDT", interval_min, known.start_ms] = known
     monkeypatch.setattr(tasks, "public_venue", lambda: PublicVenue(reader, FixedClock(T0 + 2 * HOUR_MS)))
     Instrument.objects.create(
         symbol="BTCUSDT",
@@ -75,3 +77,42 @@ def test_rollups_are_brought_up_to_date(venue):
     assert compared == 8
     # the saw restarts per interval, so most closes differ: the comparison must say so
     assert differences
+
+
+@pytest.mark.django_db(transaction=True)
+def test_stored_bars_are_held_against_the_venue_corrected_and_logged(venue):
+    now_ms = T0 + 2 * HOUR_MS
+    hour = {
+        "open": 100.0,
+        "high": 106.5,
+        "low": 99.75,
+        "volume": sum(1.0 + n % 5 for n in range(12)),
+        "turnover": 1.0,
+    }
+    # the saw of twelve 5m bars closes at 100 + 12 % 7; the venue's second hour says something else
+    for number, close in ((0, 105.0), (1, 104.0)):
+        start_ms = T0 + number * HOUR_MS
+        venue.bars["BTCUSDT", 60, start_ms] = Kline("BTCUSDT", 60, start_ms, close=close, confirmed=True, **hour)
+    streamed = saw_table(24)
+    streamed.close[3] += 0.25  # the stream told another close
+    klines_bulk_store(streamed, source=KlineSource.STREAM, now_ms=now_ms)
+    found = tasks.bars_verification(lookback_hours=2)
+    assert found["corrected"] == 1
+    correction = KlineCorrection.objects.get()
+    assert (correction.interval_min, correction.old_values["close"], correction.new_values["close"]) == (
+        5,
+        104.25,
+        104.0,
+    )
+    assert bar("BTCUSDT", 5, T0 + 3 * 300_000).close == 104.0
+    compared, differences = rollup_differences("BTCUSDT", 60, T0, T0 + HOUR_MS)
+    assert (compared, differences) == (1, [])
+    _, differences = rollup_differences("BTCUSDT", 60, T0 + HOUR_MS, T0 + 2 * HOUR_MS)
+    # twelve more bars of the saw open at 105, close at 103 and trade 37
+    assert [(d.field, round(d.difference, 3)) for d in differences] == [
+        ("open", -5.0),
+        ("close", 1.0),
+        ("volume", -0.121),
+    ]
+    assert found["differing"] > 3  # and the 15m saw is no roll-up of the 5m one
+    assert tasks.bars_verification(lookback_hours=2)["corrected"] == 0
