@@ -15,7 +15,12 @@ from rest_framework.response import Response
 
 from accounts.api.caller import caller
 from accounts.api.schema import OTP_HEADER, problems
-from accounts.api.serializers import AccountSerializer, ApiKeyCreateSerializer, ApiKeySerializer
+from accounts.api.serializers import (
+    AccountSerializer,
+    AddedKeySerializer,
+    ApiKeyCreateSerializer,
+    ApiKeySerializer,
+)
 from accounts.models import ApiKey, TradingAccount
 from accounts.selectors.trading_accounts import api_keys, trading_account, trading_accounts
 from accounts.services.api_keys import api_key_add, api_key_deactivate, api_key_rotate
@@ -54,7 +59,7 @@ class ApiKeyViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[ApiKey]):
         operation_id="api_keys_add",
         parameters=[OTP_HEADER],
         request=ApiKeyCreateSerializer,
-        responses={201: ApiKeySerializer, **problems(400, 409, 415, 502, 503)},
+        responses={201: AddedKeySerializer, **problems(400, 409, 415, 502, 503)},
     )
     @method_decorator(sensitive_variables())
     def create(self, request: Request) -> Response:

@@ -100,7 +100,6 @@ class ApiKeySerializer(serializers.ModelSerializer[ApiKey]):
     """Never the secret, nor its ciphertext."""
 
     environment = serializers.CharField(source="account.environment", read_only=True)
-    warnings = serializers.ListField(child=serializers.CharField(), read_only=True, required=False)
 
     class Meta:
         model = ApiKey
@@ -116,8 +115,17 @@ class ApiKeySerializer(serializers.ModelSerializer[ApiKey]):
             "created_at",
             "deactivated_at",
             "last_used_at",
-            "warnings",
         )
+        read_only_fields = fields
+
+
+class AddedKeySerializer(ApiKeySerializer):
+    """What the trial call found: no IP binding, read only."""
+
+    warnings = serializers.ListField(child=serializers.CharField(), read_only=True)
+
+    class Meta(ApiKeySerializer.Meta):
+        fields = (*ApiKeySerializer.Meta.fields, "warnings")
         read_only_fields = fields
 
 

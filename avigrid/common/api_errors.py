@@ -73,7 +73,7 @@ def failed(request: HttpRequest) -> HttpResponse:
 def _body(status_code: int, code: str, detail: str) -> dict[str, Any]:
     return {
         "type": "about:blank",
-        "title": _TITLES.get(status_code, "Error"),
+        "title": TITLES.get(status_code, "Error"),
         "status": status_code,
         "code": code,
         "detail": detail,
@@ -81,7 +81,7 @@ def _body(status_code: int, code: str, detail: str) -> dict[str, Any]:
     }
 
 
-_TITLES = {
+TITLES = {
     400: "Bad request",
     401: "Not authenticated",
     403: "Refused",

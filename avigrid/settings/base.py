@@ -186,6 +186,10 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "avigrid.common.api_examples.attach",
+    ],
     "ENUM_NAME_OVERRIDES": {
         "UserRoleEnum": "accounts.core.roles.Role",
         "OrderRoleEnum": "avigrid.kernel.orders.OrderRole",
