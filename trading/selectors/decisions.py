@@ -25,8 +25,7 @@ class RulePair:
     @property
     def shown_unit(self) -> str:
         """Prices, ratios and directions speak for themselves."""
-        unit = self.long.unit if self.long else ""
-        return unit if unit in ("s", "bps", "min", "USD", "R") else ""
+        return self.long.shown_unit if self.long else ""
 
 
 @dataclass(frozen=True, slots=True)

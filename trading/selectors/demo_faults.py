@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.core.cache import cache
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
 from avigrid.common import heartbeats
 from trading.models import Fill, OrderEvent, OutboxEvent, ReconciliationFinding, ReconciliationRun
@@ -22,6 +24,17 @@ _WAITING = ("lost_ack", "duplicate_fill")
 """They strike with the next order, whatever is broken in between."""
 
 
+TITLES = {
+    "kill_execution": _("Kill the execution process"),
+    "drop_stream": _("Drop the private stream"),
+    "lost_ack": _("Lose the next acknowledgement"),
+    "duplicate_fill": _("Tell the next fills twice"),
+    "rate_limit": _("10006 storm"),
+    "clock_skew": _("Skew the exchange's clock"),
+    "clear": _("Switch every fault off"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class FaultNote:
     """`kind` is the simulated exchange's name of it, "" for what is done to us; `struck` how often it had struck."""
@@ -30,6 +43,10 @@ class FaultNote:
     at: datetime
     kind: str = ""
     struck: int = 0
+
+    @property
+    def title(self) -> "str | Promise":
+        return TITLES.get(self.name, self.name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,13 @@ from decimal import Decimal
 
 from django.db.models import Sum
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from accounts.selectors.trading_accounts import primary_account
 from avigrid.common import heartbeats
+from avigrid.common.heartbeats import ProcessLife
 from avigrid.common.reading import read_once
+from avigrid.common.spoken import said
 from avigrid.kernel.money import ZERO
 from marketdata.selectors.prices import Quote, quotes
 from risk.core.states import State
@@ -63,6 +66,7 @@ class TopBar:
     environment: str
     state: State
     processes: Sequence[ProcessChip]
+    vital: Sequence[ProcessChip]
     reconciliation: ReconciliationBadge
     equity_usd: Decimal | None
     pnl_today_usd: Decimal
@@ -82,6 +86,11 @@ class RuleRow:
     value: float | None
     threshold: float | None
     unit: str
+
+    @property
+    def shown_unit(self) -> str:
+        """Prices, ratios and directions speak for themselves."""
+        return self.unit if self.unit in ("s", "bps", "min", "USD", "R") else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,16 +163,17 @@ class PlanRow:
     def progress(self) -> str:
         """Where the plan is on its way, one word for the screen."""
         if self.plan.status == PlanStatus.PLACING:
-            return "partly filled" if self.entry_filled else "sending"
-        return self.plan.get_status_display().lower()
+            return _("partly filled") if self.entry_filled else _("sending")
+        return said(self.plan.get_status_display()).lower()
 
 
 def top_bar() -> TopBar:
     account = primary_account()
-    chips = [ProcessChip(process_label(life.process), life.age_s, is_alive(life)) for life in heartbeats.lives()]
+    lives = heartbeats.lives()
+    chips, vital = [_chip(life) for life in lives], _vital_chips(lives)
     if account is None:
         return TopBar(
-            None, "", "simulated", State.ACTIVE, chips, ReconciliationBadge("never", None, 0, 0), None,
+            None, "", "simulated", State.ACTIVE, chips, vital, ReconciliationBadge("never", None, 0, 0), None,
             ZERO, ZERO, ZERO, ZERO,
         )  # fmt: skip
     limits = limits_of(account.pk)
@@ -177,6 +187,7 @@ def top_bar() -> TopBar:
         environment=account.environment,
         state=effective_state(account.pk),
         processes=chips,
+        vital=vital,
         reconciliation=_reconciliation(account.pk),
         equity_usd=equity.equity_usd if equity else None,
         pnl_today_usd=today,
@@ -184,6 +195,23 @@ def top_bar() -> TopBar:
         open_risk_r=sum((_open_risk(row) for row in rows), ZERO) / limits.r_usd,
         max_risk_r=limits.max_total_risk_r,
     )
+
+
+def _vital_chips(lives: Sequence[ProcessLife]) -> list[ProcessChip]:
+    """What must live for anything to be traded: market data, execution and the private stream it listens to."""
+    chips = []
+    for life in lives:
+        kind = life.process.partition(":")[0]
+        if kind in ("market_data", "execution"):
+            chips.append(_chip(life))
+        if kind == "execution" and "stream" in life.detail:
+            is_up = life.detail["stream"] not in ("down", "connecting")
+            chips.append(ProcessChip(_("private stream"), life.age_s, is_alive(life) and is_up))
+    return chips
+
+
+def _chip(life: ProcessLife) -> ProcessChip:
+    return ProcessChip(process_label(life.process), life.age_s, is_alive(life))
 
 
 @read_once

@@ -7,6 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from accounts.selectors.audit_trail import story_of
+from avigrid.common.spoken import worded
 from avigrid.kernel.money import ZERO
 from trading.models import OPEN_PLAN_STATUSES, Fill, Order, OrderEvent, Plan, PlanStatus, SlippageRecord
 from trading.selectors.desk import PlanRow, rows_of
@@ -113,7 +114,7 @@ def plan_story(plan: Plan) -> PlanStory:
         moments=_moments(plan, orders, events, fills),
         protected_s=_between(first, plan.stop_confirmed_at) if plan.stop_confirmed == row.spec.stop else None,
         click_to_fill_s=_between(plan.created_at, first),
-        placed_by=str(plan.placed_by) if plan.placed_by else plan.get_origin_display(),
+        placed_by=str(plan.placed_by) if plan.placed_by else worded(plan.origin),
     )
 
 

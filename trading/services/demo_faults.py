@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.services.audit import audit
 from avigrid.common import heartbeats, push
 from avigrid.kernel.errors import OperatorNeeded, Rejected
-from trading.selectors.demo_faults import KEEP_S, KEY, NOTES, FaultNote, struck_counts
+from trading.selectors.demo_faults import KEEP_S, KEY, NOTES, TITLES, FaultNote, struck_counts
 from trading.selectors.exchange_time import process_name
 
 if TYPE_CHECKING:
@@ -44,43 +44,43 @@ ACTIONS = {
     for action in (
         BreakAction(
             "kill_execution",
-            _("Kill the execution process"),
+            TITLES["kill_execution"],
             _("SIGKILL, in the middle of whatever it does. It is started again and must find out what happened."),
             None,
         ),
         BreakAction(
             "drop_stream",
-            _("Drop the private stream"),
+            TITLES["drop_stream"],
             _("Orders and fills are not told for some seconds; the gap must be closed by asking."),
             {"name": "disconnect", "params": {"code": 1006, "refuse_s": 120}, "match": {"kind": "private"}},
         ),
         BreakAction(
             "lost_ack",
-            _("Lose the next acknowledgement"),
+            TITLES["lost_ack"],
             _("The next order is executed but never answered. Place a signal and watch it being proven."),
             {"name": "lost_ack", "params": {"mode": "close"}, "count": 1, "match": {"path": "/v5/order/create"}},
         ),
         BreakAction(
             "duplicate_fill",
-            _("Tell the next fills twice"),
+            TITLES["duplicate_fill"],
             _("Executions arrive again; they must count once. Place or close something."),
             {"name": "duplicate_message", "params": {"copies": 2}, "count": 5, "match": {"topic": "execution*"}},
         ),
         BreakAction(
             "rate_limit",
-            _("10006 storm"),
+            TITLES["rate_limit"],
             _("The next twenty calls are refused as too many; pace is lost, nothing else."),
             {"name": "rate_limit", "params": {"reset_ms": 1000}, "count": 20},
         ),
         BreakAction(
             "clock_skew",
-            _("Skew the exchange's clock"),
+            TITLES["clock_skew"],
             _("Three seconds off for a while: requests look old, deadlines must not slip."),
             {"name": "clock_skew", "params": {"skew_ms": 3000}, "for_s": 600},
         ),
         BreakAction(
             "clear",
-            _("Switch every fault off"),
+            TITLES["clear"],
             _("What is still on at the exchange ends now."),
             {},
         ),

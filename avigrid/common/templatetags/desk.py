@@ -9,7 +9,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from avigrid.common.spoken import said, worded
+from avigrid.common.spoken import said, unit_name, worded
 
 register = template.Library()
 DASH = "–"
@@ -175,13 +175,24 @@ def duration(seconds: object) -> str:
         return DASH
     value = float(number)
     if value < 1:
-        return f"{value * 1000:.0f} ms"
+        return f"{value * 1000:.0f} {unit_name('ms')}"
     if value < 120:
-        return f"{value:.1f} s" if value < 10 else f"{value:.0f} s"
+        return f"{value:.1f} {unit_name('s')}" if value < 10 else f"{value:.0f} {unit_name('s')}"
     for size_s, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
         if value >= 2 * size_s:
-            return f"{value / size_s:.0f} {unit}"
-    return f"{value:.0f} s"
+            return f"{value / size_s:.0f} {unit_name(unit)}"
+    return f"{value:.0f} {unit_name('s')}"
+
+
+@register.filter
+def base_coin(symbol: object) -> str:
+    """The coin of a USDT perpetual: what its sizes are counted in."""
+    return str(symbol or "").removesuffix("USDT")
+
+
+@register.filter
+def unit(name: object) -> str:
+    return unit_name(str(name or ""))
 
 
 @register.filter

@@ -34,7 +34,7 @@
     const now = Date.now();
     for (const node of $$("[data-until]")) {
       const left = Math.max(0, Math.round((Date.parse(node.dataset.until) - now) / 1000));
-      node.textContent = left >= 60 ? `${Math.floor(left / 60)}:${pad(left % 60)}` : `${left} s`;
+      node.textContent = left >= 60 ? `${Math.floor(left / 60)}:${pad(left % 60)}` : `${left} ${document.documentElement.dataset.second}`;
       const card = node.closest("[data-expires]");
       if (card && left === 0) card.classList.add("over");
     }

@@ -1,0 +1,112 @@
+"""Every page in Russian: no sentence and no word of English but names, units and what people typed."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.core.cache import cache
+from django.test import Client
+from django.utils import timezone
+from django.utils.html import strip_tags
+
+from risk.core.states import StateSource
+from risk.services.states import halt
+from tests.support.api_world import ApiWorld
+from tests.support.users import login, make_user
+from trading.models import Decision, OutboxEvent, Plan
+from trading.services.placing import signal_place
+from trading.services.times import from_ms
+
+pytestmark = pytest.mark.django_db
+PAGES = (
+    "/", "/symbols/", "/symbols/AAAUSDT/", "/decisions/", "/plans/", "/plans/{plan}/", "/performance/", "/research/",
+    "/risk/", "/reconciliation/", "/system/", "/audit/", "/break-it/", "/accounts/sessions/",
+)  # fmt: skip
+NAMES = re.compile(
+    r"AviGrid|AVI|HALT|English|API|CSV|UTC|VWAP|Donchian|TradingView|Lightweight|Charts|Inc|PnL|TP|USDT|USD|bps|win"
+    r"|Redis|PostgreSQL|TimescaleDB|Python|SIGKILL|DEBUG|IOC|GTC|FOK|PostOnly|PSI|PF|theta|MB|GiB|avi|paper|desk"
+    r"|Enter|Esc|rungs|accept|full|False|(AAA|BBB|CCC)(USDT)?|SIMULATED|doctor|stream|backfill|viewer|trader|admin|default|research|local|test"
+)
+CODES = re.compile(r"[\w.+-]+@[\w.-]+|\w+[_.:][\w.:]*|[0-9a-f]{8,}|av-\S+|--?[a-z-]+")
+WORD = re.compile(r"[A-Za-z][A-Za-z'-]+")
+
+
+def english(html: str) -> list[str]:
+    """Lines of a page with English words that are no names; what is typed, coded or meant for scripts left out."""
+    html = re.sub(r"(?s)<(script|style|head|pre|textarea|option|code)\b.*?</\1>", " ", html)
+    said = re.findall(r'(?:aria-label|title|placeholder|alt|data-(?:empty|failed|volume|near|far))="([^"]*)"', html)
+    lines = [*strip_tags(re.sub(r"<(?!/?(?:strong|b|i|span)\b)", "\n<", html)).splitlines(), *said]
+    found = []
+    for line in lines:
+        words = [word for word in WORD.findall(CODES.sub(" ", line)) if not NAMES.fullmatch(word)]
+        if words:
+            found.append(f"{line.strip()[:120]}   <- {words}")
+    return found
+
+
+@pytest.fixture
+def world() -> ApiWorld:
+    cache.clear()
+    world = ApiWorld()
+    spread = {"rule": "spread", "passed": False, "value": 7.5, "threshold": 5.0, "unit": "bps"}
+    Decision.objects.create(
+        strategy=world.version, symbol="AAAUSDT", bar_start=from_ms((world.now_ms // 300_000 - 1) * 300_000),
+        decided_at=from_ms(world.now_ms), status="no_signal", indicators={"side": 1}, reason="decided late",
+        rules={"long": [spread], "short": [spread], "failed": ["spread", "not_chasing"]},
+    )  # fmt: skip
+    return world
+
+
+@pytest.fixture
+def plan(world: ApiWorld) -> Plan:
+    signal = world.signal()
+    world.signal("BBBUSDT")
+    placed = signal_place(
+        signal_id=signal.pk, account_id=world.account.pk, user=None, actor="Бот", now=from_ms(world.now_ms)
+    )
+    plan = Plan.objects.get(pk=placed.plan_id)
+    world.holding(plan)
+    finding = world.finding()
+    finding.kind, finding.sentence = "stop_missing", "AAAUSDT 1 has no stop at the venue."
+    finding.save()
+    told = "AAAUSDT 1 has no stop at the venue."
+    OutboxEvent.objects.create(
+        kind="stop_missing", severity="critical", created_at=timezone.now(), payload={"sentence": told}
+    )
+    return plan
+
+
+def russian(role: str) -> Client:
+    client = login(Client(), make_user(role), fresh_code=True)
+    client.cookies["django_language"] = "ru"
+    return client
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_speaks_russian(path: str, plan: Plan) -> None:
+    answer = russian("admin").get(path.format(plan=plan.pk))
+    assert answer.status_code == 200
+    found = english(answer.content.decode())
+    assert not found, "\n".join(found)
+
+
+def test_a_halted_desk_and_its_refusals_speak_russian(world: ApiWorld) -> None:
+    signal = world.signal()
+    halt(account_id=world.account.pk, source=StateSource.OPERATOR, reason="", actor="Бот")
+    trader = russian("trader")
+    dialog = trader.get(f"/signals/{signal.pk}/confirm").content.decode()
+    assert "Для счёта включён аварийный выключатель." in dialog
+    found = english(dialog)
+    assert not found, "\n".join(found)
+    toast = trader.post(f"/signals/{signal.pk}/place", headers={"HX-Request": "true"}).content.decode()
+    assert "Для счёта включён аварийный выключатель." in toast
+    signal.valid_until = timezone.now() - timedelta(hours=1)
+    signal.save()
+    toast = trader.post(f"/signals/{signal.pk}/place", headers={"HX-Request": "true"}).content.decode()
+    assert "Этот сигнал действовал до" in toast
+
+
+def test_the_test_itself_sees_english() -> None:
+    assert english("<p>Nothing is open.</p>") != []
+    assert english('<p>Стоп <span title="at the venue">на бирже</span></p>') != []
+    assert english("<p>Стоп AAAUSDT на 101.5 USDT</p>") == []
