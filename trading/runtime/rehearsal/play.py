@@ -16,7 +16,7 @@ from trading.services.plan_commands import plan_break_even, plan_cancel_entries,
 
 _QUIET_TURNS = 4
 """At least one step of every plan lies within: see `stage.Ticking`."""
-_PATIENCE_S = 10.0
+_PATIENCE_S = 30.0
 _ON_ITS_WAY = ("intent", "submitting", "unknown")
 _COMMANDS = {"close": plan_close, "break_even": plan_break_even, "cancel_entries": plan_cancel_entries}
 
