@@ -61,3 +61,13 @@ class TradingStateChange(models.Model):
 
     def __str__(self) -> str:
         return f"{self.symbol or 'account'} {self.before} -> {self.after}"
+
+
+class FlattenDone(models.Model):
+    """The venue was flat after `change` had asked for it: whatever is held later is not this flattening's business."""
+
+    change = models.OneToOneField(TradingStateChange, on_delete=models.CASCADE, related_name="flatten_done")
+    at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return f"{self.change.symbol or 'account'} flat"

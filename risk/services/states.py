@@ -10,7 +10,7 @@ from django.utils import timezone
 from accounts.services.audit import audit
 from avigrid.kernel.errors import Rejected
 from risk.core.states import State, StateSource
-from risk.models import TradingState, TradingStateChange
+from risk.models import FlattenDone, TradingState, TradingStateChange
 from risk.services import announce
 from risk.services.account_lock import account_lock, account_lock_try
 from risk.services.authority import require_admin
@@ -151,6 +151,22 @@ def rearm(
             otp_used=True,
             now=now,
         )
+
+
+def flatten_finish(
+    *, account_id: int, symbol: str | None, actor: str, now: datetime | None = None
+) -> FlattenDone | None:
+    """The venue says flat. None where no flattening of this scope was left to finish."""
+    with transaction.atomic():
+        change = TradingStateChange.objects.filter(account_id=account_id, symbol=symbol).order_by("-id").first()
+        if change is None or not change.flatten:
+            return None
+        done, is_new = FlattenDone.objects.get_or_create(change=change, defaults={"at": now or timezone.now()})
+        if not is_new:
+            return None
+        after = {"symbol": symbol, "change": change.pk}
+        audit(actor=actor, action="trading_state.flat", obj=f"trading_account:{account_id}", after=after)
+        return done
 
 
 def _state_of(account_id: int, symbol: str | None) -> State:

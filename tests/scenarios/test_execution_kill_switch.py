@@ -7,6 +7,7 @@ from django.core.cache import cache
 from django.core.management import call_command
 from django.db import connection
 
+from accounts.models import AuditEntry
 from risk.core.states import State, StateSource
 from risk.selectors.guards import effective_state
 from risk.services.states import halt
@@ -14,8 +15,10 @@ from tests.support.trading_desk import TradingDesk
 from trading.models import Order, OutboxEvent, Plan, Position
 from trading.runtime import halting
 from trading.runtime.execution import Execution
+from trading.runtime.inbox import Woken
 from trading.runtime.kill import flatten_now, halt_now
 from trading.runtime.watchdog import Watchdog
+from trading.selectors.kill_switch import flatten_pending
 
 
 def _entries(desk: TradingDesk) -> list[str]:
@@ -202,3 +205,34 @@ def test_a_flatten_goes_on_where_the_start_cannot_compare(desk: TradingDesk) -> 
     assert execution.open()
     desk.until(lambda: not desk.client.gateway.positions(), timeout_s=30, what="flat")
     assert not execution.is_ready
+
+
+@pytest.mark.parametrize("again", ["listening", "restart", "watchdog"])
+def test_what_a_person_opens_after_a_flatten_stays(desk: TradingDesk, again: str) -> None:
+    """The account is HALTED still; the flattening was over once the venue was flat."""
+    execution = desk.start()
+    desk.opened(symbol="SOLUSDT")
+    halt(account_id=desk.account.pk, reason="test", actor="test", source=StateSource.OPERATOR, flatten=True)
+    desk.until(lambda: Plan.objects.get().status == "closed" and not execution.halting.running, what="flat")
+    assert flatten_pending(desk.account.pk) == []
+    body = {"action": "foreign_position", "symbol": "BTCUSDT", "side": "Buy", "qty": "0.01"}
+    desk.simulator.sim("POST", "/sim/market", body)
+    if again == "listening":
+        execution.inbox.put(Woken("listening"))
+    elif again == "restart":
+        desk.stop()
+        desk.start("execution-b")
+    else:
+        desk.stop()
+        watchdog = Watchdog(desk.account.pk, silence_s=30.0)
+        watchdog.look()
+        watchdog.silence_s = -1.0
+        assert watchdog.look() == ["execution"]
+        desk.start("execution-b")
+    desk.settle()
+    assert [row.symbol for row in desk.client.gateway.positions() if row.size] == ["BTCUSDT"]
+    assert effective_state(desk.account.pk) is State.HALTED
+    assert AuditEntry.objects.filter(action="trading_state.flat").count() == 1
+
+    halt(account_id=desk.account.pk, reason="now", actor="test", source=StateSource.OPERATOR, flatten=True)
+    desk.until(lambda: not any(row.size for row in desk.client.gateway.positions()), timeout_s=20, what="flat again")

@@ -8,6 +8,7 @@ import structlog
 from avigrid.kernel.errors import AviGridError, Rejected
 from risk.core.states import State
 from risk.selectors.guards import effective_state
+from risk.services.states import flatten_finish
 from trading.avi5.state import EventKind, MarketView, PlanEvent
 from trading.models import OPEN_PLAN_STATUSES, Plan
 from trading.runtime.context import Context
@@ -46,6 +47,7 @@ class Halting:
         for key, flattening in list(self.running.items()):
             if self._advance(flattening):
                 del self.running[key]
+                flatten_finish(account_id=self.context.account_id, symbol=flattening.symbol, actor="execution")
 
     def flatten(self, symbol: str | None) -> None:
         """Begin; asking again while it runs changes nothing."""

@@ -14,7 +14,7 @@ from django.utils import timezone
 from avigrid.common import heartbeats
 from avigrid.kernel.errors import AviGridError, Rejected
 from risk.core.states import StateSource
-from risk.services.states import halt
+from risk.services.states import flatten_finish, halt
 from trading.models import OPEN_PLAN_STATUSES, Plan
 from trading.runtime.flatten import ESCALATE_AFTER, Flattener
 from trading.runtime.venue import VenueAccess, open_venue
@@ -87,6 +87,7 @@ def flatten_now(
             rows = flattener.held()
             held = tuple(row.symbol for row in rows)
             if not rows and not flattener.entries():
+                flatten_finish(account_id=account_id, symbol=symbol, actor=actor)
                 return Outcome(True, cancelled, errors=tuple(flattener.errors))
             ours_to_do = elapsed_s > _EXECUTION_PATIENCE_S or not _is_execution_alive(account_id)
             if rows and ours_to_do and monotonic() - closed_s > _CLOSE_EVERY_S:
