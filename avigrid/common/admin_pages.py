@@ -1,9 +1,10 @@
 """What all pages of the admin have in common: a sentence of help, a way to the desk, and no deleting."""
 
+from collections.abc import Callable
 from typing import Any
 
-from django.contrib import messages
-from django.db.models import Model
+from django.contrib import admin, messages
+from django.db.models import DecimalField, Model
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -11,6 +12,19 @@ from django.utils.functional import Promise
 from unfold.admin import ModelAdmin
 
 from avigrid.kernel.errors import AviGridError
+from avigrid.kernel.money import plain
+
+
+def plain_amount(name: str, words: str) -> Callable[[Any], str]:
+    """A column of money or size without the zeros its storage pads it with."""
+
+    @admin.display(description=words, ordering=name)
+    def shown(row: Any) -> str:
+        value = getattr(row, name)
+        return "–" if value is None else plain(value)
+
+    shown.__name__ = name
+    return shown
 
 
 class DeskAdmin(ModelAdmin):
@@ -25,6 +39,13 @@ class DeskAdmin(ModelAdmin):
     change_form_before_template = "admin/about.html"
     warn_unsaved_form = True
     list_per_page = 50
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        return [self._shown(name) for name in super().get_list_display(request)]
+
+    def _shown(self, name: Any) -> Any:
+        column = next((field for field in self.opts.fields if field.name == name), None)
+        return plain_amount(name, column.verbose_name) if isinstance(column, DecimalField) else name
 
     def desk_url(self, obj: Any) -> str | None:
         """Where the desk shows this very row."""
@@ -67,3 +88,12 @@ class ReadOnlyAdmin(DeskAdmin):
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
+
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        left_out = self.exclude or ()
+        names = [field.name for field in self.opts.fields if field.name not in left_out and not field.primary_key]
+        return [self._shown(name) for name in self.fields or names]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        """An amount is shown by a function, which the admin only takes for a read-only field."""
+        return [field for field in self.get_fields(request, obj) if callable(field)]

@@ -77,7 +77,7 @@ UNFOLD = {
         "navigation": [
             _group(
                 _("Desk"),
-                _item(_("Desk"), "space_dashboard", "trading:desk"),
+                {**_item(_("To the desk"), "space_dashboard", "trading:desk"), "active": False},
                 _item(_("Overview"), "home", "admin:index"),
             ),
             _group(

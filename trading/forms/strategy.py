@@ -64,7 +64,10 @@ def _form_field(name: str, default: object) -> forms.Field:
     if isinstance(default, StrEnum):
         return forms.ChoiceField(choices=[(member.value, member.value) for member in type(default)])
     if name in _STRUCTURED:
-        return forms.JSONField(required=False, help_text='As JSON, for example {"13": 0.4} or [0.5, 0.3, 0.2]')
+        widget = forms.Textarea(attrs={"rows": 2})
+        return forms.JSONField(
+            required=False, widget=widget, help_text='As JSON, for example {"13": 0.4} or [0.5, 0.3, 0.2]'
+        )
     if isinstance(default, int):
         return forms.IntegerField(help_text=limits)
     if isinstance(default, float):

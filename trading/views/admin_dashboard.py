@@ -32,6 +32,7 @@ _TASKS: dict[str, str | Promise] = {
     "trading.validation_update": gettext_lazy("models live signals for the forward validation"),
     "marketdata.rollups_update": gettext_lazy("longer bars from the stored ones"),
     "marketdata.funding_update": gettext_lazy("fetches settled funding rates"),
+    "marketdata.bars_verify": gettext_lazy("compares stored bars with the exchange"),
     "trading.tend_research": gettext_lazy("hands out research runs whose worker died"),
     "accounts.forget": gettext_lazy("forgets old sessions and answers"),
     "marketdata.retention": gettext_lazy("archives old market data"),
@@ -69,6 +70,7 @@ def environment(request: HttpRequest) -> list[str]:
 def dashboard(request: HttpRequest, context: dict[str, object]) -> dict[str, object]:
     return {
         **context,
+        "title": _("Overview"),
         "cards": _cards(),
         "schedules": schedules(),
         "recent": audit_search()[:RECENT],
