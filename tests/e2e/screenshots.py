@@ -1,13 +1,15 @@
 """`make screenshots`: docs/images from a running demo, so that the pictures are never older than the pages."""
 
 import os
+import re
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import sync_playwright
 
-from tests.e2e.running_desk import CHROMIUM, CHROMIUM_ARGS, ROOT, log_in, place_one, running_desk
+from tests.e2e.running_desk import CHROMIUM, CHROMIUM_ARGS, ROOT, RunningDesk, log_in, place_one, running_desk
 
 IMAGES = ROOT / "docs" / "images"
 PAGES = {
@@ -18,6 +20,18 @@ PAGES = {
     "reconciliation": "reconciliation/",
     "health": "system/",
 }
+
+
+def research(desk: RunningDesk, page: Any) -> None:
+    """A backtest of one symbol over what the demo has stored, with its report."""
+    page.goto(desk.url + "research/")
+    for box in page.locator("form.research-form input[name=symbols]").all():
+        box.set_checked(box.get_attribute("value") == "BTCUSDT")
+    page.locator("form.research-form button.primary").click()
+    page.wait_for_url(re.compile(r"/research/\d+/"), timeout=30_000)
+    page.locator("iframe.report").wait_for(timeout=180_000)
+    page.wait_for_timeout(2_000)  # the report's own drawings
+    page.screenshot(path=IMAGES / "research.png")
 
 
 def main() -> int:
@@ -43,8 +57,11 @@ def main() -> int:
         page.screenshot(path=IMAGES / "desk.png")
         for name, path in PAGES.items():
             page.goto(desk.url + path)
-            page.wait_for_timeout(8_000 if name == "symbol" else 2_500)  # the first chart compiles its indicators
+            if name in ("symbol", "performance"):
+                page.locator("[data-ready]").wait_for(timeout=30_000)
+            page.wait_for_timeout(2_500)
             page.screenshot(path=IMAGES / f"{name}.png")
+        research(desk, page)
         page.set_viewport_size({"width": 390, "height": 844})
         page.goto(desk.url)
         page.wait_for_timeout(2_000)

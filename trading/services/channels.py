@@ -14,6 +14,7 @@ from django.views.decorators.debug import sensitive_variables
 from accounts.ciphers import Purpose, get_cipher
 from accounts.ciphers.base import CipherError
 from avigrid.common.logging import hide_value
+from avigrid.common.spoken import said, worded
 from avigrid.kernel.errors import Retryable
 from trading.engine.notifying import Manner, QuietHours
 from trading.models import NotificationChannel, OutboxEvent
@@ -71,7 +72,8 @@ class Telegram:
     timeout_s: float = TIMEOUT_S
 
     def send(self, event: OutboxEvent, *, now_s: int) -> None:
-        text = f"[{event.severity}] {event.payload.get('sentence', event.kind)}"[:TELEGRAM_CHARS]
+        sentence = str(event.payload.get("sentence", event.kind))
+        text = f"[{worded(event.severity)}] {said(sentence)}"[:TELEGRAM_CHARS]  # the installation's language
         body = json.dumps({"chat_id": self.chat, "text": text}).encode()
         _post(
             f"{self.base_url.rstrip('/')}/bot{self.token}/sendMessage",

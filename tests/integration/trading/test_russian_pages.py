@@ -1,12 +1,13 @@
 """Every page in Russian: no sentence and no word of English but names, units and what people typed."""
 
+import json
 import re
 from datetime import timedelta
 
 import pytest
 from django.core.cache import cache
 from django.test import Client
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.html import strip_tags
 
 from risk.core.states import StateSource
@@ -14,6 +15,7 @@ from risk.services.states import halt
 from tests.support.api_world import ApiWorld
 from tests.support.users import login, make_user
 from trading.models import Decision, OutboxEvent, Plan
+from trading.services import channels
 from trading.services.placing import signal_place
 from trading.services.times import from_ms
 
@@ -110,3 +112,19 @@ def test_the_test_itself_sees_english() -> None:
     assert english("<p>Nothing is open.</p>") != []
     assert english('<p>Стоп <span title="at the venue">на бирже</span></p>') != []
     assert english("<p>Стоп AAAUSDT на 101.5 USDT</p>") == []
+
+
+def test_a_telegram_message_speaks_the_installations_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[str] = []
+    monkeypatch.setattr(
+        channels, "_post", lambda url, *, headers, data, timeout_s: sent.append(json.loads(data)["text"])
+    )
+    sentence = "BTCUSDT could not be given a stop and is being closed (x)."
+    event = OutboxEvent(severity="critical", payload={"sentence": sentence})
+    for language in ("en", "ru"):
+        with translation.override(language):
+            channels.Telegram("token", "1").send(event, now_s=0)
+    assert sent == [
+        "[critical] BTCUSDT could not be given a stop and is being closed (x).",
+        "[критично] BTCUSDT: стоп поставить не удалось, позиция закрывается (x).",
+    ]
