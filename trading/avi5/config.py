@@ -5,10 +5,13 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from avigrid.kernel.errors import Rejected
+from avigrid.kernel.money import decimal_from_float
 
 type ConfigValue = str | int | float | bool | list[float] | list[int] | dict[str, float]
 
@@ -221,6 +224,12 @@ _ENUMS: dict[str, type[StrEnum]] = {
     "be_mode": BreakEvenMode,
     "partial_policy": PartialPolicy,
 }
+
+
+@lru_cache(maxsize=256)
+def as_decimal(value: float) -> Decimal:
+    """One of the config's numbers as it was written; a replay asks for the same few very often."""
+    return decimal_from_float(value)
 
 
 def parse_setting(text: str) -> tuple[str, object]:

@@ -6,7 +6,7 @@ from enum import StrEnum
 from avigrid.kernel.money import ZERO
 from avigrid.kernel.orders import OrderRole, OrderStatus, OrderType, TimeInForce
 from trading.avi5.actions import Action, PlaceOrder
-from trading.avi5.config import PartialPolicy, StrategyConfig
+from trading.avi5.config import PartialPolicy, StrategyConfig, as_decimal
 from trading.avi5.spec import RungSpec
 from trading.avi5.state import MarketView, PlanState
 
@@ -37,9 +37,9 @@ def first_entry_verdict(plan: PlanState, config: StrategyConfig) -> EntryVerdict
     if got <= 0:
         refused = all(order.status is OrderStatus.REJECTED for order in attempts)
         return EntryVerdict.REJECTED if refused else EntryVerdict.UNDERFILL
-    if got >= planned * Decimal(repr(config.full_fill_ratio)):
+    if got >= planned * as_decimal(config.full_fill_ratio):
         return EntryVerdict.FILLED
-    if got < planned * Decimal(repr(config.min_fill_ratio)):
+    if got < planned * as_decimal(config.min_fill_ratio):
         return EntryVerdict.UNDERFILL
     may_retry = config.partial_policy is PartialPolicy.RETRY and plan.may_enter
     if may_retry and len(attempts) <= config.partial_retries and planned - got >= plan.spec.grain.min_order_qty:
@@ -49,7 +49,7 @@ def first_entry_verdict(plan: PlanState, config: StrategyConfig) -> EntryVerdict
 
 def entries_to_place(plan: PlanState, market: MarketView, config: StrategyConfig) -> list[Action]:
     """Nothing while entries are held back; post-only rungs only while the price is on their resting side."""
-    if not market.entries_allowed:
+    if not market.entries_allowed or not plan.may_enter:
         return []
     orders: list[Action] = []
     for rung in plan.spec.rungs:
@@ -70,7 +70,7 @@ def _would_take(plan: PlanState, rung: RungSpec, market: MarketView) -> bool:
 
 def has_future_entries(plan: PlanState, config: StrategyConfig) -> bool:
     """Would any entry be placed, were the market willing?"""
-    return any(_wanted(plan, rung, config) is not None for rung in plan.spec.rungs)
+    return plan.may_enter and any(_wanted(plan, rung, config) is not None for rung in plan.spec.rungs)
 
 
 def _wanted(plan: PlanState, rung: RungSpec, config: StrategyConfig) -> PlaceOrder | None:
@@ -96,7 +96,7 @@ def _wanted(plan: PlanState, rung: RungSpec, config: StrategyConfig) -> PlaceOrd
         if cycle >= config.max_cycles:
             return None
         return _entry(plan, rung, cycle=cycle + 1, attempt=0, quantity=rung.quantity)
-    if (rung.rung == 0 and cycle == 0) or step.exits or len(step.entries) >= MAX_ATTEMPTS_PER_RUNG:
+    if (rung.rung == 0 and cycle == 0) or step.exit_count or len(step.entries) >= MAX_ATTEMPTS_PER_RUNG:
         return None
     return _entry(plan, rung, cycle=cycle, attempt=len(step.entries), quantity=rung.quantity - got)
 

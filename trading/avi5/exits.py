@@ -53,7 +53,7 @@ def exits_to_place(plan: PlanState, config: StrategyConfig) -> list[Action]:
                 role=OrderRole.TAKE_PROFIT,
                 rung=wanted.rung,
                 cycle=wanted.cycle,
-                attempt=len(step.exits),
+                attempt=step.exit_count,
                 side=Side.from_direction(-plan.spec.direction),
                 order_type=OrderType.LIMIT,
                 time_in_force=TimeInForce.GTC,
@@ -105,7 +105,9 @@ def _wanted_exits(plan: PlanState, config: StrategyConfig) -> list[_Exit]:
     wanted = []
     for (index, cycle), step in plan.tally.steps.items():
         rung = plan.spec.rungs[index]
-        if rung.take_profit is None or step.entered <= 0 or (index == 0 == cycle and not is_first_settled):
+        if rung.take_profit is None or (index == 0 == cycle and not is_first_settled):
+            continue
+        if step.entered <= step.exited + step.exits_open:  # nothing bought, or all of it sold or on offer
             continue
         settled = not step.is_entry_live
         wanted.append(_Exit(index, cycle, rung.take_profit, step.entered, rung.quantity, settled))

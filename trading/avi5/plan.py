@@ -7,7 +7,6 @@ again after the answer was recorded yields nothing; calling after a crash yields
 from collections.abc import Sequence
 from decimal import Decimal
 
-from avigrid.kernel.money import ZERO
 from avigrid.kernel.orders import OrderRole, OrderStatus, OrderType, Side, TimeInForce
 from trading.avi5.actions import (
     Action,
@@ -174,7 +173,7 @@ def _close_order(plan: PlanState, quantity: Decimal) -> PlaceOrder:
 
 
 def _funding_notice(plan: PlanState, market: MarketView, config: StrategyConfig) -> list[Action]:
+    if not funding_alert_due(plan, market, config):
+        return []
     key = f"{Notice.FUNDING.value}_{market.next_funding_ms}"
-    if plan.position_qty > ZERO and key not in plan.notified and funding_alert_due(plan, market, config):
-        return [NotifyOnce(Notice.FUNDING, key)]
-    return []
+    return [] if key in plan.notified else [NotifyOnce(Notice.FUNDING, key)]

@@ -5,7 +5,7 @@ from decimal import Decimal
 from avigrid.kernel.money import Rounding, to_multiple
 from avigrid.kernel.orders import OrderRole
 from trading.avi5.actions import Action, MoveStop, Notice, NotifyOnce, StopReason
-from trading.avi5.config import BreakEvenMode, StrategyConfig
+from trading.avi5.config import BreakEvenMode, StrategyConfig, as_decimal
 from trading.avi5.state import EventKind, MarketView, PlanState
 
 
@@ -45,7 +45,7 @@ def break_even_reached(plan: PlanState, market: MarketView, config: StrategyConf
         return True
     if market.price is None:
         return False
-    reach = Decimal(repr(config.be_trigger_r)) * abs(spec.entry - spec.stop)
+    reach = as_decimal(config.be_trigger_r) * abs(spec.entry - spec.stop)
     return spec.direction * (market.price - spec.entry) >= reach
 
 
@@ -59,14 +59,25 @@ def break_even_price(plan: PlanState) -> Decimal | None:
     return to_multiple(level, plan.spec.grain.tick_size, Rounding.UP if direction > 0 else Rounding.DOWN)
 
 
+def break_even_from(plan: PlanState, config: StrategyConfig) -> float:
+    """In direction-signed price: below it no close can move the stop to break-even; infinite where none ever does."""
+    if plan.be_done or config.be_mode is BreakEvenMode.VISUAL:
+        return float("inf")
+    spec = plan.spec
+    if spec.take_profits and any(o.filled_qty >= o.quantity for o in plan.of(OrderRole.TAKE_PROFIT)):
+        target = break_even_price(plan)
+        if target is not None:
+            return float(spec.direction * target)
+    return float(spec.direction * spec.entry + as_decimal(config.be_trigger_r) * abs(spec.entry - spec.stop))
+
+
 def funding_alert_due(plan: PlanState, market: MarketView, config: StrategyConfig) -> bool:
     """Funding is near and the position does not earn enough to sit through it."""
-    if plan.position_qty <= 0 or market.next_funding_ms is None:
-        return False
-    if not 0 <= market.next_funding_ms - market.now_ms < config.funding_exit_ms:
+    due_ms = market.next_funding_ms
+    if due_ms is None or not 0 <= due_ms - market.now_ms < config.funding_exit_ms or plan.position_qty <= 0:
         return False
     gain_r = unrealised_r(plan, market.price)
-    return gain_r is not None and gain_r < Decimal(repr(config.funding_exit_below_r))
+    return gain_r is not None and gain_r < as_decimal(config.funding_exit_below_r)
 
 
 def unrealised_r(plan: PlanState, price: Decimal | None) -> Decimal | None:

@@ -1,7 +1,7 @@
 """How actions change the stored state, without a database: the replay and the tests use it, and it is the
 reference for the service that does the same with rows."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import replace
 
 from avigrid.kernel.money import ZERO
@@ -26,12 +26,14 @@ def order_ref(action: PlaceOrder) -> str:
     return f"{action.role.value[0]}{action.rung}-{action.cycle}-{action.attempt}"
 
 
-def record(plan: PlanState, actions: Iterable[Action]) -> PlanState:
+def record(plan: PlanState, actions: Sequence[Action]) -> PlanState:
     """The state after all of `actions` were written down; new orders are intents."""
+    if not actions:
+        return plan
     changes: dict[str, object] = {}
     placed: list[PlanOrder] = []
     cancelled: set[str] = set()
-    notified = set(plan.notified)
+    notified: set[str] = set()
     for action in actions:
         match action:
             case PlaceOrder():
@@ -53,10 +55,15 @@ def record(plan: PlanState, actions: Iterable[Action]) -> PlanState:
             case Finish(status, reason):
                 changes |= {"status": status, "close_reason": reason}
     if placed or cancelled:
-        kept = [replace(o, cancel_requested=True) if o.ref in cancelled else o for o in plan.orders]
-        changes["orders"] = (*kept, *placed)
-    if len(notified) > len(plan.notified):
-        changes["notified"] = frozenset(notified)
+        kept = plan.orders
+        if cancelled:
+            kept = tuple([replace(o, cancel_requested=True) if o.ref in cancelled else o for o in kept])
+        orders = (*kept, *placed)
+        if not changes and not notified:
+            return plan.with_orders(orders)
+        changes["orders"] = orders
+    if not notified <= plan.notified:
+        changes["notified"] = plan.notified | notified
     return replace(plan, **changes) if changes else plan  # type: ignore[arg-type]
 
 

@@ -35,17 +35,39 @@ class PlanState:
     entries_stopped_reason: CloseReason | None = None
     close_reason: CloseReason | None = None
     notified: frozenset[str] = field(default_factory=frozenset)
-    _tally: list[Tally] = field(default_factory=list, init=False, repr=False, compare=False)
+    _tally: Tally | None = field(default=None, init=False, repr=False, compare=False)
+    _position: Decimal | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def tally(self) -> Tally:
         """The orders added up; worked out once, since a state never changes."""
-        if not self._tally:
-            self._tally.append(tally(self.orders))
-        return self._tally[0]
+        known = self._tally
+        if known is None:
+            known = tally(self.orders)
+            object.__setattr__(self, "_tally", known)
+        return known
+
+    def with_orders(self, orders: tuple[PlanOrder, ...]) -> "PlanState":
+        """A copy with other orders; replays make very many of these."""
+        return PlanState(
+            self.spec,
+            self.status,
+            self.opened_ms,
+            orders,
+            self.stop_price,
+            self.stop_filled_qty,
+            self.be_done,
+            self.be_requested,
+            self.entries_stopped,
+            self.entries_stopped_reason,
+            self.close_reason,
+            self.notified,
+        )
 
     def of(self, role: OrderRole, rung: int | None = None, cycle: int | None = None) -> list[PlanOrder]:
         """The plan's orders of a role, of one rung of it, or of one cycle of that rung."""
+        if rung is None and cycle is None:
+            return [order for order in self.orders if order.role is role]
         return [
             order
             for order in self.orders
@@ -64,8 +86,12 @@ class PlanState:
     @property
     def position_qty(self) -> Decimal:
         """What the plan still holds, >= 0 (more closed than entered counts as flat)."""
-        sums = self.tally
-        return max(sums.entered - sums.exited - sums.closed - self.stop_filled_qty, ZERO)
+        known = self._position
+        if known is None:
+            sums = self.tally
+            known = max(sums.entered - sums.exited - sums.closed - self.stop_filled_qty, ZERO)
+            object.__setattr__(self, "_position", known)
+        return known
 
     @property
     def average_entry(self) -> Decimal | None:

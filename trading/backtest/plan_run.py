@@ -12,18 +12,18 @@ from avigrid.kernel.errors import Bug
 from avigrid.kernel.money import ZERO, Rounding, decimal_from_float, to_multiple
 from avigrid.kernel.orders import OrderRole, OrderStatus
 from trading.avi5.actions import CancelOrder, CloseReason, PlaceOrder, PlanStatus
-from trading.avi5.config import BreakEvenMode, StrategyConfig
+from trading.avi5.config import StrategyConfig
 from trading.avi5.decide import Decision
 from trading.avi5.entries import has_future_entries
 from trading.avi5.plan import next_actions
-from trading.avi5.protection import break_even_price
+from trading.avi5.protection import break_even_from
 from trading.avi5.record import record
 from trading.avi5.spec import PlanSpec
 from trading.avi5.state import MarketView, PlanOrder, PlanState
 from trading.backtest.holdings import Holdings, Lot, Segment
 from trading.backtest.result import BacktestSettings, PlanResult
 from trading.backtest.series import next_funding_ms
-from trading.backtest.track import Track
+from trading.backtest.track import Track, first_touch
 
 END_OF_DATA = "end_of_data"
 
@@ -58,6 +58,8 @@ class PlanRun:
         self._held = Holdings(number, spec.direction)
         self._closed_ms = self._opened_ms
         self._fresh_exits: set[str] = set()
+        self._levels: dict[str, float] = {}
+        self._arrived_at = -1
 
     @property
     def segments(self) -> list[Segment]:
@@ -86,7 +88,7 @@ class PlanRun:
         return self._result(min(k, count - 1))
 
     def _bar(self, k: int) -> None:
-        changed = self._open_phase(k)
+        changed = self._arrived_at != k and self._open_phase(k)
         if not self._plan.status.is_final:
             changed = self._fill_phase(k) or changed
         if not self._plan.status.is_final:
@@ -151,27 +153,40 @@ class PlanRun:
         track, direction = self._track, self._direction
         adverse = track.low[k] if direction > 0 else track.high[k]
         best = track.high[k] if direction > 0 else track.low[k]
-        resting = [o for o in self._plan.of(OrderRole.ENTRY) if o.status is OrderStatus.OPEN]
-        crossed = [o for o in resting if self._is_through(o.price, adverse, -direction)]
+        signed_adverse, signed_best = direction * adverse, direction * best
+        entries, exits = self._resting()
+        crossed = [o for o in entries if signed_adverse <= direction * self._level(o)]
         stop = self._plan.stop_price or self._spec.stop
-        if direction * (adverse - float(stop)) <= 0 and (self._held.lots or crossed):
+        if signed_adverse <= direction * float(stop) and (self._held.lots or crossed):
             maker = self._settings.fees.maker
             self._update([self._enter(k, order, order.price or ZERO, maker, ZERO) for order in crossed])
             self._stop_out(k, stop)
             return True
-        exits = [
-            o
-            for o in self._plan.of(OrderRole.TAKE_PROFIT)
-            if o.status is OrderStatus.OPEN and self._is_through(o.price, best, direction)
-        ]
-        filled = [self._take_profit(k, order) for order in exits]
+        filled = [self._take_profit(k, order) for order in exits if signed_best >= direction * self._level(order)]
         filled += [self._enter(k, order, order.price or ZERO, self._settings.fees.maker, ZERO) for order in crossed]
         self._update(filled)
         return bool(filled)
 
-    def _is_through(self, price: Decimal | None, reached: float, sign: int) -> bool:
-        assert price is not None
-        return sign * (reached - float(price + sign * self._tick)) >= 0
+    def _resting(self) -> tuple[list[PlanOrder], list[PlanOrder]]:
+        """Entries and take-profits that lie at the venue, in one pass."""
+        entries: list[PlanOrder] = []
+        exits: list[PlanOrder] = []
+        for order in self._plan.orders:
+            if order.status is OrderStatus.OPEN:
+                if order.role is OrderRole.ENTRY:
+                    entries.append(order)
+                elif order.role is OrderRole.TAKE_PROFIT:
+                    exits.append(order)
+        return entries, exits
+
+    def _level(self, order: PlanOrder) -> float:
+        """The price a bar must reach to have traded through this resting order by a tick; worked out once."""
+        level = self._levels.get(order.ref)
+        if level is None:
+            assert order.price is not None
+            beyond = -self._direction if order.role is OrderRole.ENTRY else self._direction
+            level = self._levels[order.ref] = float(order.price + beyond * self._tick)
+        return level
 
     def _enter(self, k: int, order: PlanOrder, price: Decimal, fee: Decimal, slipped: Decimal) -> PlanOrder:
         lot = Lot(order.quantity, price, self._track.start_ms[k], fee, slipped)
@@ -252,55 +267,52 @@ class PlanRun:
     def _update(self, changed: list[PlanOrder]) -> None:
         if changed:
             by_ref = {order.ref: order for order in changed}
-            self._plan = replace(self._plan, orders=tuple([by_ref.get(o.ref, o) for o in self._plan.orders]))
+            self._plan = self._plan.with_orders(tuple([by_ref.get(o.ref, o) for o in self._plan.orders]))
 
     def _next_event(self, k: int) -> int:
         """The next bar in which anything can happen to this plan; a bar too many costs time, not truth."""
         plan, track, config, direction = self._plan, self._track, self._config, self._direction
-        if any(o.status is OrderStatus.INTENT for o in plan.orders) or has_future_entries(plan, config):
-            return k + 1
         count = len(track.start_ms)
+        waiting = [order for order in plan.orders if order.status is OrderStatus.INTENT]
+        if has_future_entries(plan, config):
+            return k + 1
+        if waiting and (k + 1 >= count or not self._come_to_rest(k + 1, waiting)):
+            return k + 1
+        plan = self._plan
         has_position = bool(self._held.lots)
         last = min(track.first_ending_at(self._opened_ms + config.time_exit_ms), count)
-        adverse = [direction * float(o.price - direction * self._tick) for o in self._open(OrderRole.ENTRY) if o.price]
+        entries, exits = self._resting()
+        adverse = [direction * self._level(order) for order in entries]
         if has_position:
             adverse.append(direction * float(plan.stop_price or self._spec.stop))
-        exits = self._open(OrderRole.TAKE_PROFIT)
-        best = [direction * float(o.price + direction * self._tick) for o in exits if o.price]
+        best = [direction * self._level(order) for order in exits]
         floor = max(adverse, default=-float("inf"))
         roof = min(best, default=float("inf"))
-        gain = self._break_even_trigger() if has_position else float("inf")
+        gain = break_even_from(plan, config) if has_position else float("inf")
         turn = -direction if plan.may_enter and self._spec.is_grid else 9
-        watch_funding = config.auto_funding_exit and has_position
-        low, high, close, trend, end_ms = track.low, track.high, track.close, track.trend, track.end_ms
-        if direction > 0:
-            for j in range(k + 1, last):
-                if low[j] <= floor or high[j] >= roof or close[j] >= gain or trend[j] == turn:
-                    return j
-                if watch_funding and next_funding_ms(end_ms[j]) - end_ms[j] < config.funding_exit_ms:
-                    return j
-        else:
-            for j in range(k + 1, last):
-                if -high[j] <= floor or -low[j] >= roof or -close[j] >= gain or trend[j] == turn:
-                    return j
-                if watch_funding and next_funding_ms(end_ms[j]) - end_ms[j] < config.funding_exit_ms:
-                    return j
-        return max(last, k + 1)
+        found = first_touch(
+            track,
+            range(k + 1, last),
+            direction,
+            floor=floor,
+            roof=roof,
+            gain=gain,
+            turn=turn,
+            funding_exit_ms=config.funding_exit_ms if config.auto_funding_exit and has_position else 0,
+        )
+        return max(last, k + 1) if found is None else found
 
-    def _break_even_trigger(self) -> float:
-        """In direction-signed price: from which close on break-even may move the stop."""
-        plan = self._plan
-        if plan.be_done or self._config.be_mode is BreakEvenMode.VISUAL:
-            return float("inf")
-        sold = any(o.filled_qty >= o.quantity for o in plan.of(OrderRole.TAKE_PROFIT))
-        target = break_even_price(plan)
-        if self._spec.take_profits and sold and target is not None:
-            return float(self._direction * target)
-        reach = Decimal(repr(self._config.be_trigger_r)) * abs(self._spec.entry - self._spec.stop)
-        return float(self._direction * self._spec.entry + reach)
+    def _come_to_rest(self, k: int, waiting: list[PlanOrder]) -> bool:
+        """Orders that only begin to rest at bar k's open change nothing else by that: bar k is then a bar like others.
 
-    def _open(self, role: OrderRole) -> list[PlanOrder]:
-        return [order for order in self._plan.of(role) if order.status is OrderStatus.OPEN]
+        False: one of them takes or is refused, which the plan must answer in bar k.
+        """
+        if any(o.role is OrderRole.CLOSE or (o.role is OrderRole.ENTRY and o.rung == 0 == o.cycle) for o in waiting):
+            return False
+        self._open_phase(k)
+        self._arrived_at = k
+        refs = {order.ref for order in waiting}
+        return not any(o.status is OrderStatus.CANCELLED for o in self._plan.orders if o.ref in refs)
 
     def _pay_funding(self, k: int, until: int) -> None:
         """Funding moments in (k, until]: paid on what is held since bar k, at that bar's open."""

@@ -8,7 +8,7 @@ import numpy as np
 from trading.avi5.config import StrategyConfig
 from trading.avi5.window import BAR_5M_MS
 from trading.backtest.data import FUNDING_MS, MarketData
-from trading.backtest.series import IndicatorSeries, book_columns
+from trading.backtest.series import IndicatorSeries, book_columns, next_funding_ms
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,3 +66,34 @@ def build_track(data: MarketData, series: IndicatorSeries, config: StrategyConfi
         funding_rate=rates.tolist(),
         funding_missing=missing,
     )
+
+
+def first_touch(
+    track: Track,
+    bars: range,
+    direction: int,
+    *,
+    floor: float,
+    roof: float,
+    gain: float,
+    turn: int,
+    funding_exit_ms: int,
+) -> int | None:
+    """The first bar that reaches a level, closes at the gain, turns the trend, or (above 0) nears a funding moment.
+
+    Levels are signed by `direction`. Most of a replay's bars are only looked at here: nothing is called per bar.
+    """
+    low, high, close, trend, end_ms = track.low, track.high, track.close, track.trend, track.end_ms
+    if direction > 0:
+        for j in bars:
+            if low[j] <= floor or high[j] >= roof or close[j] >= gain or trend[j] == turn:
+                return j
+            if funding_exit_ms and next_funding_ms(end_ms[j]) - end_ms[j] < funding_exit_ms:
+                return j
+    else:
+        for j in bars:
+            if -high[j] <= floor or -low[j] >= roof or -close[j] >= gain or trend[j] == turn:
+                return j
+            if funding_exit_ms and next_funding_ms(end_ms[j]) - end_ms[j] < funding_exit_ms:
+                return j
+    return None
