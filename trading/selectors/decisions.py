@@ -56,7 +56,13 @@ class DecisionPage:
 
 
 def decision_page(
-    *, symbol: str = "", status: str = "", failed_rule: str = "", before: str = "", count: int = PAGE
+    *,
+    symbol: str = "",
+    status: str = "",
+    failed_rule: str = "",
+    before: str = "",
+    until: datetime | None = None,
+    count: int = PAGE,
 ) -> DecisionPage:
     """Newest first, from the row after the cursor `before` on; a cursor nobody issued is ignored."""
     rows: QuerySet[Decision] = Decision.objects.prefetch_related("signals").order_by("-bar_start", "-id")
@@ -66,6 +72,8 @@ def decision_page(
         rows = rows.filter(status=status)
     if failed_rule in RULES:
         rows = rows.filter(rules__failed__contains=[failed_rule])
+    if until is not None:
+        rows = rows.filter(bar_start__lte=until)
     position = _position(before)
     if position is not None:
         at, pk = position

@@ -58,12 +58,13 @@ def bar_rules(request: HttpRequest, symbol: str, bar_s: int) -> HttpResponse:
 
 @requires("market.read")
 def decisions_page(request: HttpRequest) -> HttpResponse:
-    chosen = {name: request.GET.get(name, "")[:40] for name in ("symbol", "status", "failed_rule")}
+    chosen = {name: request.GET.get(name, "")[:40] for name in ("symbol", "status", "failed_rule", "until")}
     found = decisions.decision_page(
         symbol=chosen["symbol"],
         status=chosen["status"],
         failed_rule=chosen["failed_rule"],
         before=request.GET.get("before", "")[:40],
+        until=_moment(chosen["until"]),
     )
     filters = "&".join(f"{name}={value}" for name, value in chosen.items() if _is_plain(value))
     context: dict[str, object] = {
@@ -79,7 +80,15 @@ def decisions_page(request: HttpRequest) -> HttpResponse:
 
 
 def _is_plain(value: str) -> bool:
-    return re.fullmatch(r"[A-Za-z0-9_]+", value) is not None
+    return re.fullmatch(r"[A-Za-z0-9_:-]+", value) is not None
+
+
+def _moment(text: str) -> datetime | None:
+    """As the browser's field writes it; UTC."""
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def _known(symbol: str) -> None:

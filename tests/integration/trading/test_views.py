@@ -123,6 +123,13 @@ def test_without_an_account_or_any_data_every_page_stands(path: str, viewer: Cli
     get(viewer, path, 404 if path == "/symbols/AAAUSDT/" else 200)
 
 
+def test_any_bar_is_found_by_its_time(world: ApiWorld, viewer: Client) -> None:
+    wanted, newer = (decided(world, "AAAUSDT", bars, failed=["spread"]) for bars in (7, 3))
+    page = get(viewer, f"/decisions/?symbol=AAAUSDT&until={wanted.bar_start:%Y-%m-%dT%H:%M}")
+    assert f"/symbols/AAAUSDT/rules/{int(wanted.bar_start.timestamp())}" in page
+    assert f"/symbols/AAAUSDT/rules/{int(newer.bar_start.timestamp())}" not in page
+
+
 def test_no_page_carries_inline_script_or_style(world: ApiWorld) -> None:
     admin = login(Client(), make_user("admin"), fresh_code=True)
     plan = closed(world, "AAAUSDT", "30", "1")
@@ -199,6 +206,7 @@ def test_decisions_filter_and_page_without_loss(world: ApiWorld, viewer: Client)
     one = get(viewer, "/decisions/?symbol=AAAUSDT&failed_rule=cost")
     assert set(re.findall(rf"<td><a {rows}", one)) == {"AAAUSDT"}
     assert "No decision fits" in get(viewer, "/decisions/?status=signal")
+    assert "No decision fits" in get(viewer, "/decisions/?until=2020-01-01T00:00")
     assert len(re.findall(rf"<td><a {rows}", get(viewer, "/decisions/?before=nonsense"))) == 50
 
 
