@@ -12,6 +12,7 @@ from trading.views import (
     reconciliation,
     research,
     risk,
+    stages,
     symbols,
     system,
 )
@@ -38,6 +39,7 @@ urlpatterns = [
     path("performance/curve.json", performance.performance_curve, name="performance_curve"),
     path("research/", research.research_page, name="research"),
     path("research/start", research.research_start_view, name="research_start"),
+    path("research/stage", stages.stage_change_view, name="stage_change"),
     path("research/compare/", research.research_compare, name="research_compare"),
     path("research/<int:run_id>/", research.research_run_page, name="research_run"),
     path("research/<int:run_id>/outcome", research.research_outcome, name="research_outcome"),

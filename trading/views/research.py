@@ -21,6 +21,7 @@ from trading.forms.research import ResearchForm
 from trading.selectors import research_page as shown
 from trading.selectors.heat_map import heat_map
 from trading.selectors.research_comparison import compare_runs
+from trading.selectors.stage_panel import stage_panel
 from trading.selectors.strategy import active_version, config_of
 from trading.services.calibrations import activate_calibration
 from trading.services.research import research_cancel, research_start
@@ -164,6 +165,7 @@ def _form_page(request: HttpRequest, form: ResearchForm, *, status: int = 200) -
         ],
         "fields": shown.field_rows(form.base),
         "rows": shown.run_rows(),
+        "stage": stage_panel(),
     }
     return page(request, "trading/research.html", context, fragments=("research",), status=status)
 

@@ -278,3 +278,26 @@ def test_activating_needs_an_admin_with_a_fresh_code() -> None:
     again = admin.post(path, {"reason": "once more", "otp_code": code_for(admin_user)}, follow=True)
     assert "are in use already" in again.content.decode()
     assert StrategyVersion.objects.count() == 2
+
+
+def test_the_stage_and_its_thresholds_are_shown_and_moved_by_an_admin() -> None:
+    version = strategy_version_create(config=StrategyConfig(), actor="test", now=timezone.now())
+    admin_user = make_user("admin")
+    admin = login(Client(), admin_user)
+    page = admin.get("/research/").content.decode()
+    panel = page[page.index('id="stage"') :]
+    assert "Threshold before live" in panel
+    assert "0 live signals were modelled" in panel
+    form = {"version": version.pk, "stage": "paper", "reason": "it decides well"}
+    assert admin.post("/research/stage", form).status_code == 403
+    told = admin.post("/research/stage", {**form, "otp_code": code_for(admin_user)}, follow=True).content.decode()
+    assert "was in stage validation and is in stage paper now" in told
+    version.refresh_from_db()
+    assert version.stage == "paper"
+    live = {**form, "stage": "live", "otp_code": code_for(admin_user)}
+    admin.post("/research/stage", live)
+    version.refresh_from_db()
+    assert version.stage == "paper"  # nothing was proven
+    viewer = login(Client(), make_user("viewer")).get("/research/").content.decode()
+    assert "Threshold before live" in viewer
+    assert "/research/stage" not in viewer
