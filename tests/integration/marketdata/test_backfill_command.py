@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -73,6 +74,15 @@ def test_it_fetches_skips_the_unlisted_and_sums_up(venue, capsys):
     assert funding_rates("BTCUSDT", T0, T0 + 24 * HOUR_MS) == [(T0 + 8 * HOUR_MS, Decimal("0.0001"))]
     text = run(capsys, "--symbols", "BTCUSDT", "--intervals", "5", "--from", "2025-09-24", "--no-progress").out
     assert "BTCUSDT 5m: 0 of 0 missing bars stored, gaps found 0, filled 0" in text
+
+
+@pytest.mark.django_db
+def test_the_progress_bar_tells_share_rate_and_time_left(venue, capsys):
+    err = run(capsys, "--symbols", "BTCUSDT", "--intervals", "5,15", "--from", "2025-09-24").err
+    last = err.rsplit("\r", 1)[-1]
+    # 288 bars of 5m and 96 of 15m; [elapsed<left, rate]
+    assert re.search(r"100%.*384/384 \[\d\d:\d\d<\d\d:\d\d, +[\d.]+k? bars/s\]", last), last
+    assert run(capsys, "--symbols", "BTCUSDT", "--intervals", "5", "--from", "2025-09-24", "--no-progress").err == ""
 
 
 @pytest.mark.django_db
