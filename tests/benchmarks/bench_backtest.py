@@ -1,18 +1,15 @@
-"""Bars a second of one-symbol replays over 105,000 5m bars: the pure path, the compiled one, sweeps, and others.
+"""Bars a second of one-symbol replays over 105,000 5m bars: the pure path, the compiled one, sweeps.
 
 Run: python -m tests.benchmarks.bench_backtest [bars]. Bars come from AVIGRID_DATA_DIR (BTCUSDT, repeated onward where
 the file is shorter) or, without it, from a seeded generator. CPU time, so that a busy machine disturbs less; the sweep
-also by the clock. Others run only where installed, on the nearest they can: a long-only ladder of five limit entries
-with a stop, without AVI-5's rules, cycles or funding. Compare magnitudes, not results.
+also by the clock. `bench_backtest_peers` sets other people's engines beside it.
 Aims: pure >= 100,000 bars/s, compiled >= 20 million, 1,000 configs x one year <= 5 s on two cores, below 500 MB.
 """
 
-import importlib
 import os
 import resource
 import sys
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -77,57 +74,7 @@ def measure(count: int) -> dict[str, str]:
     rows["1,000 configs, 2 threads"] = f"{wall:.2f} s by the clock, {spent:.2f} s CPU"
     rows["1,000 configs, a core"] = f"{count * 1000 / spent:,.0f} bar-steps/s"
     rows["most memory so far"] = f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MB"
-    return rows | others(data)
-
-
-def others(data: MarketData) -> dict[str, str]:
-    rows = {}
-    for name, run in (("backtesting.py", with_backtesting), ("vectorbt", with_vectorbt)):
-        module = name.removesuffix(".py")
-        try:
-            importlib.import_module(module)
-        except ImportError:
-            rows[name] = "not installed"
-            continue
-        count = min(len(data.bars_5m), 20_000 if name == "backtesting.py" else len(data.bars_5m))
-        rows[name] = f"{count / cpu_s(lambda run=run, count=count: run(data, count), rounds=1):,.0f} bars/s"  # type: ignore[misc]
     return rows
-
-
-def with_backtesting(data: MarketData, count: int) -> None:
-    pandas, library = importlib.import_module("pandas"), importlib.import_module("backtesting")
-    bars = data.bars_5m.part(0, count)
-    frame = pandas.DataFrame(
-        {"Open": bars.open, "High": bars.high, "Low": bars.low, "Close": bars.close, "Volume": bars.volume},
-        index=pandas.to_datetime(bars.start_ms, unit="ms"),
-    )
-
-    class Ladder(library.Strategy):  # type: ignore[misc, name-defined]
-        def init(self) -> None:
-            self.armed_at = 0
-
-        def next(self) -> None:
-            if self.position or self.orders or len(self.data) - self.armed_at < 30:
-                return
-            price = self.data.Close[-1]
-            self.armed_at = len(self.data)
-            for rung in range(5):
-                level = price * (1 - 0.0015 * (rung + 1))
-                self.buy(size=1, limit=level, sl=price * 0.98, tp=level * 1.0015)
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        library.Backtest(frame, Ladder, cash=10_000_000, commission=0.0005).run()
-
-
-def with_vectorbt(data: MarketData, count: int) -> None:
-    """Plain crossings of two means: it has no ladders of limit orders."""
-    vectorbt, pandas = importlib.import_module("vectorbt"), importlib.import_module("pandas")
-    close = pandas.Series(data.bars_5m.close[:count])
-    fast, slow = vectorbt.MA.run(close, 20), vectorbt.MA.run(close, 50)
-    vectorbt.Portfolio.from_signals(
-        close, fast.ma_crossed_above(slow), fast.ma_crossed_below(slow), fees=0.0005, freq="5min"
-    ).total_return()
 
 
 def main() -> None:
