@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.core.cache import cache
 from django.core.management import call_command
+from django.test import Client
 
-from accounts.ciphers import get_cipher
+from accounts.ciphers import Purpose, get_cipher
 from accounts.ciphers.base import CipherUnavailable
 from accounts.core.context import Origin, reset_origin, set_origin
 from accounts.models import ApiKey, AuditEntry, TotpDevice, TradingAccount
@@ -23,7 +25,7 @@ from accounts.services.api_keys import (
 from accounts.services.trading_accounts import trading_account_create
 from avigrid.kernel.errors import Bug, OperatorNeeded, Rejected
 from avigrid.kernel.portfolio import KeyInfo
-from tests.support.users import api_client, code_for, make_user
+from tests.support.users import api_client, code_for, login, make_user
 from tests.support.vault_stub import VaultStub
 
 pytestmark = pytest.mark.django_db
@@ -148,9 +150,12 @@ def test_web_requests_cannot_open_a_key(account: TradingAccount) -> None:
     assert not AuditEntry.objects.filter(action="key.used").exists()
 
 
+KEYS = ("avigrid-exchange", "avigrid-otp", "avigrid-notification")
+
+
 @pytest.fixture
 def vault(settings: Any) -> Iterator[VaultStub]:
-    with VaultStub("avigrid-exchange", "avigrid-otp") as stub:
+    with VaultStub(*KEYS) as stub:
         settings.SECRETS_BACKEND, settings.VAULT_ADDR, settings.VAULT_TOKEN = "vault", stub.url, "root"
         get_cipher.cache_clear()
         yield stub
@@ -171,20 +176,33 @@ def test_vault_down_running_processes_keep_what_they_hold(account: TradingAccoun
     assert cipher_state().ok
 
 
+def test_vault_down_is_said_on_the_page(account: TradingAccount, vault: VaultStub) -> None:
+    client = login(Client(), make_user("trader"))
+    assert "Vault is sealed" not in client.get("/system/").content.decode()
+    vault.state.sealed = True
+    shown = client.get("/system/")
+    assert shown.status_code == 200
+    assert "Vault is sealed: no secret can be opened; running processes go on." in shown.content.decode()
+
+
 def test_rewrap_brings_every_secret_under_the_newest_version(
     account: TradingAccount, vault: VaultStub, capsys: Any
 ) -> None:
     add(account, Venue())
     make_user("trader")
-    for key in ("avigrid-exchange", "avigrid-otp"):
+    channels = apps.get_model("trading.NotificationChannel")
+    sealed = get_cipher(Purpose.NOTIFICATION).encrypt(b"bot token")
+    channels.objects.create(name="night", kind="telegram", ciphertext=sealed)
+    for key in KEYS:
         vault.state.rotate(key)
     get_cipher.cache_clear()  # a new process
     call_command("rewrap_secrets")
-    assert "2 rewrapped, 0 were current already." in capsys.readouterr().out
+    assert "3 rewrapped, 0 were current already." in capsys.readouterr().out
     stored = [ApiKey.objects.get().ciphertext, TotpDevice.objects.get().secret_ciphertext]
+    stored.append(channels.objects.get().ciphertext)
     assert all(text.startswith("vault:v2:") for text in stored)
     call_command("rewrap_secrets")
-    assert "0 rewrapped, 2 were current already." in capsys.readouterr().out
+    assert "0 rewrapped, 3 were current already." in capsys.readouterr().out
     assert CredentialWatch(account).current().secret == SECRET
     assert AuditEntry.objects.filter(action="secrets.rewrapped").count() == 2
 
