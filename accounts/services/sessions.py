@@ -43,8 +43,11 @@ def session_end(*, user: User, session_id: int) -> bool:
 
 
 def session_forget(*, session_key: str) -> None:
-    """After an ordinary logout."""
-    UserSession.objects.filter(session_key=session_key).delete()
+    """After an ordinary logout; pages still open in other tabs leave at once."""
+    row = UserSession.objects.filter(session_key=session_key).first()
+    if row is not None:
+        row.delete()
+        transaction.on_commit(lambda: _end_sockets(row.user_id), robust=True)
 
 
 def sign_out_everywhere(*, user: User, keep_session_key: str = "") -> None:

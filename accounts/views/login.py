@@ -86,10 +86,11 @@ def fresh_page(request: HttpRequest) -> HttpResponse:
 
 @requires(POST="own.session")
 def logout_view(request: HttpRequest) -> HttpResponse:
-    if request.session.session_key:
-        session_forget(session_key=request.session.session_key)
+    key = request.session.session_key
     audit(actor=request.user, action="logout", obj=request.user, after={"door": "web"})  # type: ignore[arg-type]
     logout(request)
+    if key:
+        session_forget(session_key=key)
     return redirect(settings.LOGOUT_REDIRECT_URL)
 
 

@@ -14,7 +14,7 @@ TRIES = 3
 """The market moves between the offer and the click; a refusal for that reason is right, and the story is told again."""
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def armed(desk: RunningDesk) -> None:
     desk.arm()
 
