@@ -131,10 +131,7 @@ def report(watch: Watch, options: argparse.Namespace, share: float) -> None:
     decided, stored = watch.waits_ms(watch.decided), watch.waits_ms(watch.stored)
     if not decided:
         sys.exit("no streamed bar was decided on")
-    missing = len(stored) - len(decided)
-    print(
-        f"{SYMBOLS} symbols at {options.speed:g}x, {len(decided)} bars decided on, {missing} stored without a decision"
-    )
+    print(f"{SYMBOLS} symbols at {options.speed:g}x, {len(decided)} streamed bars decided on")
     print(row("frame to bar stored", stored))
     print(row("frame to decision stored", decided))
     print(f"{'CPU of the process':28} {share * 100:.0f} % of one core")
