@@ -27,6 +27,7 @@ from trading.services.research import (
     research_request,
     research_touch,
 )
+from trading.services.research_fence import research_fence
 
 TOP_ROWS = 200
 """Of a sweep's ranking; the whole of it is in the parts."""
@@ -47,6 +48,7 @@ def calibration_work(run_id: int, *, now: Clock) -> bool:
     return _whole(run_id, now, _calibration)
 
 
+@research_fence()
 def sweep_missing(run_id: int, *, now: Clock) -> list[int]:
     """Claims a sweep and names the parts still to be done, each a task of its own on any machine."""
     require_research()
@@ -60,6 +62,7 @@ def sweep_missing(run_id: int, *, now: Clock) -> list[int]:
     return missing
 
 
+@research_fence()
 def sweep_part_work(run_id: int, number: int, *, now: Clock) -> bool:
     """One part; the worker that stores the last one also ends the run."""
     require_research()
@@ -109,6 +112,7 @@ def _sweep_finish(run_id: int, now: Clock) -> None:
     research_end(run_id=run_id, status=ResearchStatus.DONE, now=now(), result=result, data_hash=hashes[0])
 
 
+@research_fence()
 def _whole(run_id: int, now: Clock, work: Callable[[ResearchRun, Clock], tuple[object, str, str]]) -> bool:
     require_research()
     run = research_claim(run_id=run_id, now=now())

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, connection, transaction
 
 from accounts.models import AuditEntry
 from avigrid.exchange.kline_table import KlineTable
@@ -17,10 +17,11 @@ from trading.avi5.config import StrategyConfig
 from trading.backtest.driver import run_backtest
 from trading.backtest.filters import instrument_from_bars
 from trading.backtest.report import make_report, report_json
-from trading.models import ResearchRun, ResearchShard, ResearchStatus
+from trading.models import ResearchRun, ResearchShard, ResearchStatus, StrategyVersion
 from trading.selectors.replay_data import stored_market_data
 from trading.selectors.research import research_run, research_runs
 from trading.services import research as research_service
+from trading.services import research_work
 from trading.services.research import (
     SILENT_AFTER,
     research_cancel,
@@ -29,7 +30,9 @@ from trading.services.research import (
     research_tend,
     research_touch,
 )
+from trading.services.research_fence import ResearchWrite, research_fence
 from trading.services.research_work import backtest_work, calibration_work, sweep_missing, sweep_part_work
+from trading.services.strategy_versions import strategy_version_create
 from trading.tasks import research_backtest
 
 pytestmark = pytest.mark.django_db
@@ -209,3 +212,41 @@ def test_lists_leave_the_heavy_columns_out(stored: None) -> None:
     assert found.result is not None
     assert research_run(0) is None
     assert not research_runs("sweep").exists()
+
+
+def test_research_cannot_write_what_trading_reads(stored: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A research job that tries is stopped before the statement is sent, and the run says so."""
+    version = strategy_version_create(config=StrategyConfig(), stage="paper", actor=None, now=NOW)
+
+    def meddle(*_: object) -> None:
+        with transaction.atomic():
+            StrategyVersion.objects.filter(pk=version.pk).update(stage="validation")
+
+    run = _start()
+    monkeypatch.setattr(research_work, "_loaded", meddle)
+    backtest_work(run.pk, now=now)
+    version.refresh_from_db()
+    assert version.stage == "paper"
+    run = ResearchRun.objects.get(pk=run.pk)
+    assert (run.status, run.error) == ("failed", "research may not write trading_strategyversion (research_write)")
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE trading_plan SET status = 'closed'",
+        'DELETE FROM "trading_order"',
+        "insert into risk_tradingstate (state) values ('active')",
+        "TRUNCATE trading_signal",
+        "WITH gone AS (DELETE FROM trading_fill RETURNING 1) SELECT count(*) FROM gone",
+        "COPY trading_fill FROM STDIN",
+        "ALTER TABLE trading_plan DROP COLUMN status",
+        "DO $$ BEGIN DELETE FROM trading_fill; END $$",
+    ],
+)
+def test_the_fence_refuses_every_other_write(sql: str) -> None:
+    with pytest.raises(ResearchWrite), research_fence(), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(sql)
+    with research_fence(), connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM trading_plan")
+        assert cursor.fetchone() == (0,)
