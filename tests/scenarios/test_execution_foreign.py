@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import pytest
 
+from accounts.models import AuditEntry
 from avigrid.kernel.errors import Rejected
 from tests.support.trading_desk import TradingDesk
 from trading.models import Plan, Position, ReconciliationFinding
@@ -67,6 +68,22 @@ def test_a_foreign_order_is_cancelled_only_when_somebody_says_so(desk: TradingDe
     assert finding.resolution == "cancelled"
     with pytest.raises(Rejected, match="settled already"):
         finding_decide(finding_id=finding.pk, wish=Wish.CANCEL, user="test")
+
+
+def test_a_claimed_order_is_left_alone_and_not_asked_about_again(desk: TradingDesk) -> None:
+    price = str(round(desk.mark("SOLUSDT") * 0.9, 2))
+    order = {"action": "foreign_order", "symbol": "SOLUSDT", "side": "Buy", "qty": "1", "price": price}
+    desk.simulator.sim("POST", "/sim/market", {**order, "positionIdx": 1})
+    execution = desk.start()
+    finding = ReconciliationFinding.objects.get(kind="order_foreign")
+    finding_decide(finding_id=finding.pk, wish=Wish.CLAIM, user="test", reason="my own")
+    finding.refresh_from_db()
+    assert (finding.is_open, finding.resolution) == (False, "claimed")
+    assert AuditEntry.objects.get(action="finding.claim").reason == "my own"
+    assert execution.reconciler.run("full").status == "good"
+    desk.settle()
+    assert len(desk.client.gateway.open_orders()) == 1
+    assert ReconciliationFinding.objects.filter(kind="order_foreign").count() == 1
 
 
 def test_what_makes_no_sense_is_refused(desk: TradingDesk) -> None:

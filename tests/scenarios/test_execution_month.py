@@ -53,7 +53,8 @@ def _leap(desk: TradingDesk, hours: int) -> None:
         clock.set_rate(1.0)  # a leap is no speed
     target_ms = desk.simulator.sim("GET", "/sim/clock")["now_ms"] + hours * HOUR_MS
     desk.simulator.sim("POST", "/sim/clock", {"speed": 0})
-    desk.simulator.sim("POST", "/sim/clock", {"step_ms": hours * HOUR_MS})
+    for _ in range(hours // 4):
+        desk.simulator.sim("POST", "/sim/clock", {"step_ms": 4 * HOUR_MS})
     eventually(lambda: desk.simulator.sim("GET", "/sim/clock")["now_ms"] >= target_ms, timeout_s=60)
     desk.simulator.sim("POST", "/sim/clock", {"speed": 1})
     for clock in clocks:

@@ -11,13 +11,13 @@ from avigrid.kernel.orders import Side
 
 _LEVELS = 5
 _DEEP = Decimal(10_000)
-_SIGMA_A_STEP = 0.0008
+_SIGMA_A_STEP = 0.0014
 
 
 class CoarseSource:
     """`prices` are where the symbols begin; each wanders off and is drawn back."""
 
-    def __init__(self, prices: Mapping[str, float], *, start_ms: int, seed: int = 1, step_ms: int = 300_000) -> None:
+    def __init__(self, prices: Mapping[str, float], *, start_ms: int, seed: int = 1, step_ms: int = 900_000) -> None:
         self._begin = dict(prices)
         self._start_ms = start_ms
         self._step_ms = step_ms

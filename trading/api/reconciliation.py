@@ -4,22 +4,28 @@ from typing import ClassVar
 
 import django_filters
 from django.db.models import QuerySet
+from django.http import Http404
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import status
+from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.api.caller import caller
+from accounts.api.idempotent import idempotent
 from accounts.api.lists import ReadOnly, asked_account
-from accounts.api.schema import problems
+from accounts.api.schema import IDEMPOTENCY_HEADER, problems
 from trading.api.serializers import (
     AskedSerializer,
+    FindingDecisionSerializer,
     FindingSerializer,
     ReconciliationStatusSerializer,
     RunSerializer,
 )
+from trading.engine.wishes import Wish
 from trading.models import ReconciliationFinding, ReconciliationRun
+from trading.services.foreign import finding_decide
 from trading.services.reconciliation_asking import reconciliation_ask
 
 ACCOUNT = OpenApiParameter("account", int, description="trading account; the oldest active one where not given")
@@ -79,12 +85,39 @@ class FindingFilter(django_filters.FilterSet):
     retrieve=extend_schema(operation_id="findings_read", responses={200: FindingSerializer, **problems(404)}),
 )
 class FindingViewSet(ReadOnly):
-    access: ClassVar = {"list": "reconciliation.read", "retrieve": "reconciliation.read"}
+    access: ClassVar = {
+        "list": "reconciliation.read",
+        "retrieve": "reconciliation.read",
+        "decide": "reconciliation.run",
+    }
     serializer_class = FindingSerializer
     filterset_class = FindingFilter
 
     def get_queryset(self) -> QuerySet[ReconciliationFinding]:
         return ReconciliationFinding.objects.order_by()
+
+    @extend_schema(
+        operation_id="findings_decide",
+        description="A foreign position: adopt, flatten or ignore; an order: claim, cancel or ignore. 409 where the "
+        "finding is settled or does not know that wish.",
+        parameters=[IDEMPOTENCY_HEADER],
+        request=FindingDecisionSerializer,
+        responses={200: FindingSerializer, **problems(400, 404, 409, 415)},
+    )
+    @action(detail=True, methods=["post"], pagination_class=None, filterset_class=None)
+    @idempotent
+    def decide(self, request: Request, pk: int) -> Response:
+        asked = FindingDecisionSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        if not self.get_queryset().filter(pk=pk).exists():
+            raise Http404
+        finding = finding_decide(
+            finding_id=pk,
+            wish=Wish(asked.validated_data["wish"]),
+            user=caller(request),
+            reason=asked.validated_data["reason"],
+        )
+        return Response(FindingSerializer(finding).data)
 
 
 class RunFilter(django_filters.FilterSet):

@@ -5,6 +5,7 @@ from decimal import Decimal
 from rest_framework import serializers
 
 from avigrid.common.api_rows import RowSerializer
+from trading.engine.wishes import Wish
 from trading.models import (
     Decision,
     Fill,
@@ -281,6 +282,13 @@ class FindingSerializer(RowSerializer[ReconciliationFinding]):
             "resolution",
         )
         read_only_fields = fields
+
+
+class FindingDecisionSerializer(serializers.Serializer[object]):
+    """What is not possible at once is carried out by the execution process within a second."""
+
+    wish = serializers.ChoiceField(choices=[wish.value for wish in Wish])
+    reason = serializers.CharField(max_length=500, required=False, default="", allow_blank=True)
 
 
 class RunSerializer(RowSerializer[ReconciliationRun]):

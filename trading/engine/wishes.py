@@ -6,17 +6,21 @@ from trading.engine.differences import Kind
 
 
 class Wish(StrEnum):
-    """A position: adopt (becomes a plan), flatten, ignore. An order: cancel, ignore. Ignoring keeps new risk out."""
+    """A position: adopt (becomes a plan), flatten, ignore. An order: claim, cancel, ignore.
+
+    A claimed order is somebody's own: known from now on, never touched. Ignoring keeps new risk out.
+    """
 
     ADOPT = "adopt"
     FLATTEN = "flatten"
     CANCEL = "cancel"
+    CLAIM = "claim"
     IGNORE = "ignore"
 
 
 _POSSIBLE = {
     Kind.POSITION_FOREIGN.value: (Wish.ADOPT, Wish.FLATTEN, Wish.IGNORE),
-    Kind.ORDER_FOREIGN.value: (Wish.CANCEL, Wish.IGNORE),
+    Kind.ORDER_FOREIGN.value: (Wish.CLAIM, Wish.CANCEL, Wish.IGNORE),
 }
 
 

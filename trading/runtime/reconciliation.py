@@ -38,7 +38,7 @@ from trading.runtime.wallet import wallet_check
 from trading.selectors.books import booked_positions, done_orders, live_orders
 from trading.services.booking import booked_references
 from trading.services.equity import TOLERATED_USD, balance_gap, equity_store
-from trading.services.findings import finding_close, finding_note
+from trading.services.findings import claimed_subjects, finding_close, finding_note
 from trading.services.intents import installation
 from trading.services.order_events import order_event_apply
 from trading.services.plan_step import order_cancel_request
@@ -187,7 +187,13 @@ class Reconciler:
                     self.hearing.order_row(row, effects, is_query=True)
             self._close_gone(found, _SEEN_BY["orders"])
             self.hearing.step(effects.plans)
-        return [row for row in found if row.kind is not Kind.ORDER_LOST or self._is_new_loss(row)]
+        claimed = claimed_subjects(self.context.account_id)
+        return [
+            row
+            for row in found
+            if (row.kind is not Kind.ORDER_LOST or self._is_new_loss(row))
+            and not (row.kind is Kind.ORDER_FOREIGN and row.subject[:100] in claimed)
+        ]
 
     def _evidence(self, order: BookedOrder) -> tuple[VenueOrder | None, list[Execution]]:
         gateway = self.context.gateway

@@ -5,10 +5,14 @@ Callers hold the account's lock.
 
 from datetime import datetime
 
+from django.db.models import Q
+
 from avigrid.common import push
 from trading.engine.differences import Difference
 from trading.models import ReconciliationFinding, ReconciliationRun, Severity
 from trading.services.alerts import alert_raise
+
+CLAIMED = "claimed"
 
 
 def finding_note(
@@ -20,11 +24,11 @@ def finding_note(
     proof: str = "",
     repaired: bool = False,
 ) -> ReconciliationFinding | None:
-    """None where the same finding is open already: finding it again writes nothing."""
-    known = ReconciliationFinding.objects.filter(
-        account_id=run.account_id, kind=difference.kind, subject=difference.subject[:100], is_open=True
-    ).first()
-    if known is not None:
+    """None where the same finding is open already, or claimed: finding it again writes nothing."""
+    same = ReconciliationFinding.objects.filter(
+        account_id=run.account_id, kind=difference.kind, subject=difference.subject[:100]
+    )
+    if same.filter(Q(is_open=True) | Q(resolution=CLAIMED)).exists():
         return None
     finding = ReconciliationFinding.objects.create(
         account_id=run.account_id,
@@ -63,3 +67,9 @@ def finding_close(*, finding: ReconciliationFinding, now: datetime, resolution: 
     finding.proof = (proof or finding.proof)[:300]
     finding.save(update_fields=["is_open", "repaired_at", "resolution", "proof"])
     push.event("finding", {"finding_id": finding.pk, "severity": finding.severity, "kind": finding.kind})
+
+
+def claimed_subjects(account_id: int) -> set[str]:
+    """Orders that a person said are somebody's own."""
+    claimed = ReconciliationFinding.objects.filter(account_id=account_id, resolution=CLAIMED)
+    return set(claimed.values_list("subject", flat=True))

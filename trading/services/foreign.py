@@ -3,10 +3,13 @@ carried out by the execution process."""
 
 from typing import TYPE_CHECKING
 
+from django.utils import timezone
+
 from accounts.services.audit import audit
 from avigrid.kernel.errors import Rejected
 from trading.engine.wishes import Wish, wishes_for
 from trading.models import ReconciliationFinding
+from trading.services.findings import CLAIMED, finding_close
 from trading.services.locking import account_transaction, wake_execution
 
 if TYPE_CHECKING:
@@ -36,5 +39,7 @@ def finding_decide(*, finding_id: int, wish: Wish, user: "User | str", reason: s
             after={"wish": wish.value, "subject": finding.subject},
             reason=reason,
         )
+        if wish is Wish.CLAIM:
+            finding_close(finding=finding, now=timezone.now(), resolution=CLAIMED, proof="a person says whose it is")
         wake_execution(account_id, "finding")
     return finding

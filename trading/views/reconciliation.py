@@ -19,6 +19,7 @@ _SAID = {
     Wish.ADOPT: gettext_lazy("Adopting %(subject)s: it becomes a plan with a stop."),
     Wish.FLATTEN: gettext_lazy("Closing %(subject)s at the market."),
     Wish.CANCEL: gettext_lazy("Cancelling %(subject)s at the venue."),
+    Wish.CLAIM: gettext_lazy("%(subject)s is claimed: it is left alone and not asked about again."),
     Wish.IGNORE: gettext_lazy("%(subject)s is left alone; it keeps new risk out while it is there."),
 }
 
