@@ -32,6 +32,7 @@ PAGES = {
     "audit": "audit/",
 }
 LISTEN_MS = 10_000
+WINDOW: Any = {"width": 1440, "height": 900}
 SERVER_TIMES = 40
 PAINT = "() => performance.getEntriesByName('first-contentful-paint').map(entry => entry.startTime)[0]"
 WEIGHT = """() => performance.getEntriesByType('resource').concat(performance.getEntriesByType('navigation'))
@@ -53,24 +54,26 @@ def server_ms(url: str, cookie: str) -> tuple[float, float, int, int]:
     return statistics.median(times), statistics.quantiles(times, n=20)[-1], large, small
 
 
-def row_of(desk: RunningDesk, context: Any, cookie: str, path: str, loads: int) -> str:
+def row_of(desk: RunningDesk, chromium: Any, state: Any, path: str, loads: int) -> str:
+    cookie = "; ".join(f"{row['name']}={row['value']}" for row in state["cookies"])
     median, slow, large, small = server_ms(desk.url + path, cookie)
     paints, weights = [], []
     for _ in range(loads):
-        page = context.new_page()
-        # whoever comes for the first time
-        page.context.new_cdp_session(page).send("Network.setCacheDisabled", {"cacheDisabled": True})
+        # whoever comes for the first time, with an empty cache
+        visitor = chromium.new_context(viewport=WINDOW, storage_state=state)
+        page = visitor.new_page()
         page.goto(desk.url + path, wait_until="load")
         page.wait_for_function("() => performance.getEntriesByName('first-contentful-paint').length", timeout=10_000)
         paints.append(page.evaluate(PAINT))
         weights.append(page.evaluate(WEIGHT))
-        page.close()
+        visitor.close()
     sizes: list[int] = []
-    page = context.new_page()
+    visitor = chromium.new_context(viewport=WINDOW, storage_state=state)
+    page = visitor.new_page()
     page.on("websocket", lambda line: line.on("framereceived", lambda frame: sizes.append(len(frame))))
     page.goto(desk.url + path)
     page.wait_for_timeout(LISTEN_MS)
-    page.close()
+    visitor.close()
     updates = [size for size in sizes if size > 10][1:]  # the first carries the whole page's fragments
     each = statistics.median(updates) if updates else 0
     return (
@@ -88,16 +91,16 @@ def main() -> int:
     log = Path(tempfile.mkdtemp()) / "desk.log"
     with running_desk(f"pages_{os.getpid()}", log, "--speed", "30") as desk, sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGS)
-        context = chromium.new_context(viewport={"width": 1440, "height": 900})
+        context = chromium.new_context(viewport=WINDOW)
         page = context.new_page()
         log_in(desk, page, "admin")
         place_one(page)
-        page.close()
-        cookie = "; ".join(f"{row['name']}={row['value']}" for row in context.cookies())
+        state = context.storage_state()
+        context.close()
         print("                first paint, ms   server, ms        page, kB            first visit  updates")
         print("page              median  slowest    median      p95     plain   gzipped  all, kB     per s  kB each")
         for name, path in PAGES.items():
-            print(f"{name:16}{row_of(desk, context, cookie, path, loads)}", flush=True)
+            print(f"{name:16}{row_of(desk, chromium, state, path, loads)}", flush=True)
         chromium.close()
     return 0
 
