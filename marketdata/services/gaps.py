@@ -58,6 +58,9 @@ def gap_fill(
     end_ms = min(end_ms, floor_to(now_ms, interval_min))
     missing = missing_ranges(symbol, interval_min, start_ms, end_ms)
     if not missing:
+        if record:
+            # one that was recorded before the stream brought its bar after all
+            gaps_settle(symbol=symbol, interval_min=interval_min, now_ms=now_ms)
         return GapFillOutcome((), (), BulkOutcome(), ())
     if record:
         gaps_record(symbol=symbol, interval_min=interval_min, ranges=missing, now_ms=now_ms, reason=reason)

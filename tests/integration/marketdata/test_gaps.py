@@ -103,6 +103,16 @@ def test_a_bar_that_arrives_otherwise_settles_its_gap():
     assert DataGap.objects.get().bars_filled == 1
 
 
+def test_the_next_look_settles_a_gap_whose_bar_the_stream_brought():
+    reader = store_except(20, {5})
+    reader.failures = [Retryable("busy")]
+    with pytest.raises(Retryable):
+        fill(reader, count=20)
+    klines_bulk_store(saw_table(20, interval_min=1), source=KlineSource.STREAM, now_ms=NOW_MS)
+    assert fill(reader, count=20).missing == ()
+    assert open_gaps("BTCUSDT") == []
+
+
 def test_an_unclosed_bar_is_not_missing():
     reader = store_except(10, set())
     assert fill(reader, count=12, now_ms=T0 + 11 * MIN_MS - 1).missing == ()
