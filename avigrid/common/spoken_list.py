@@ -307,6 +307,8 @@ SENTENCES = frozenset(
         _("private stream"),
         _("received to booked"),
         _("reconciliation ({0}) begins"),
+        _("research may not run {0}"),
+        _("research may not write {0}"),
         _("rows run newest first"),
         _("shown, not touched"),
         _("since sent"),
