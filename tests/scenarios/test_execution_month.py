@@ -28,6 +28,7 @@ def month_desk(transactional_db: None) -> Iterator[TradingDesk]:
     with trading_desk(symbols=("BTCUSDT", "SOLUSDT", "ETHUSDT"), source=market, balance="100000") as desk:
         changes: dict[str, Decimal | int | bool] = {
             "anti_churn_s": 0,
+            "halt_after_stale_s": 1_000_000,
             "max_plan_risk_r": D(1_000),
             "max_total_risk_r": D(100_000),
             "max_per_symbol_risk_r": D(10_000),

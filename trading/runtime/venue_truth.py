@@ -11,6 +11,10 @@ from avigrid.kernel.orders import execution_reference
 from trading.models import LIVE_STATUSES, OPEN_PLAN_STATUSES, Fill, LedgerEntry, LedgerKind, Order, Plan, Position
 
 
+_VALUE_DIGITS = 8
+"""The venue shows entry values with twelve digits, the books keep eighteen: after a division the tails differ."""
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     """`venue` and `books` are what each says of `subject`; "" where it says nothing."""
@@ -66,13 +70,18 @@ def _venue_positions(state: dict[str, Any]) -> dict[str, str]:
         size = Decimal(row["size"] or 0)
         if size:
             sign = 1 if row["side"] == "Buy" else -1
-            found[f"{row['symbol']}/{row['positionIdx']}"] = _text(size * sign, Decimal(row["positionValue"]))
+            found[f"{row['symbol']}/{row['positionIdx']}"] = _text(
+                size * sign, round(Decimal(row["positionValue"]), _VALUE_DIGITS)
+            )
     return found
 
 
 def _book_positions(account_id: int) -> dict[str, str]:
     rows = Position.objects.filter(account=account_id).exclude(size=0)
-    return {f"{row.symbol}/{row.position_idx}": _text(row.size, abs(row.entry_value_usd)) for row in rows}
+    return {
+        f"{row.symbol}/{row.position_idx}": _text(row.size, round(abs(row.entry_value_usd), _VALUE_DIGITS))
+        for row in rows
+    }
 
 
 def _venue_stops(state: dict[str, Any]) -> dict[str, str]:
