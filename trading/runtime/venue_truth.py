@@ -10,7 +10,6 @@ from avigrid.kernel.money import ZERO, plain
 from avigrid.kernel.orders import execution_reference
 from trading.models import LIVE_STATUSES, OPEN_PLAN_STATUSES, Fill, LedgerEntry, LedgerKind, Order, Plan, Position
 
-
 _VALUE_DIGITS = 8
 """The venue shows entry values with twelve digits, the books keep eighteen: after a division the tails differ."""
 
