@@ -9,9 +9,10 @@ CPU time, so that a busy machine disturbs less; engines that are slow get fewer 
 """
 
 import importlib
+import os
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -193,21 +194,19 @@ PEERS: tuple[tuple[str, str, Callable[[Bars], int], int], ...] = (
 )
 
 
-def measure(count: int) -> dict[str, str]:
+def measure(count: int) -> Iterator[tuple[str, str]]:
     data, instrument = market(count)
     config = StrategyConfig.from_mapping({"profile": "grid"})
     pure = cpu_s(lambda: run_backtest(data, config, instrument=instrument))
+    yield "AviGrid pure, AVI-5 grid", f"{count / pure:>12,.0f} bars/s"
     arrays = arrays_for(data, config, instrument)
     fast = cpu_s(lambda: run_compiled(arrays, config, instrument=instrument))
-    rows = {
-        "AviGrid pure, AVI-5 grid": f"{count / pure:>12,.0f} bars/s",
-        "AviGrid compiled, AVI-5 grid": f"{count / fast:>12,.0f} bars/s",
-    }
+    yield "AviGrid compiled, AVI-5 grid", f"{count / fast:>12,.0f} bars/s"
     for name, package, run, most in PEERS:
         try:
             importlib.import_module(package or "sys")
         except ImportError:
-            rows[name] = "not installed (requirements/bench.txt)"
+            yield name, "not installed (requirements/bench.txt)"
             continue
         bars = data.bars_5m.part(0, min(count, most))
         done: list[int] = []
@@ -216,14 +215,14 @@ def measure(count: int) -> dict[str, str]:
             done.append(run(bars))
 
         taken = cpu_s(work, rounds=1 if most == SLOW else 3)
-        rows[name] = f"{len(bars) / taken:>12,.0f} bars/s over {len(bars):,} bars, {done[-1]} sales"
-    return rows
+        yield name, f"{len(bars) / taken:>12,.0f} bars/s over {len(bars):,} bars, {done[-1]} sales"
 
 
 def main() -> None:
+    os.environ["TQDM_DISABLE"] = "1"  # progress bars of the others
     count = int(sys.argv[1]) if len(sys.argv) > 1 else YEAR
-    for name, text in measure(count).items():
-        print(f"{name:32} {text}")
+    for name, text in measure(count):
+        print(f"{name:32} {text}", flush=True)
 
 
 if __name__ == "__main__":
