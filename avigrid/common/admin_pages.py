@@ -15,10 +15,10 @@ from avigrid.kernel.errors import AviGridError
 from avigrid.kernel.money import plain
 
 
-def plain_amount(name: str, words: str) -> Callable[[Any], str]:
+def plain_amount(name: str, words: str | Promise) -> Callable[[Any], str]:
     """A column of money or size without the zeros its storage pads it with."""
 
-    @admin.display(description=words, ordering=name)
+    @admin.display(description=str(words), ordering=name)
     def shown(row: Any) -> str:
         value = getattr(row, name)
         return "–" if value is None else plain(value)
