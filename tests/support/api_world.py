@@ -1,5 +1,6 @@
 """A desk in the database alone: one account that may trade, fresh data, signals to place. No exchange, no processes."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -31,6 +32,7 @@ from trading.models import (
     SlippageRecord,
 )
 from trading.selectors.exchange_time import process_name
+from trading.services.placing import Placement, signal_place
 from trading.services.strategy_versions import strategy_version_create
 from trading.services.times import from_ms, to_ms
 
@@ -58,12 +60,13 @@ def instrument_of(symbol: str) -> Instrument:
 
 
 class ApiWorld:
-    def __init__(self) -> None:
+    def __init__(self, symbols: Sequence[str] = SYMBOLS) -> None:
+        self.symbols = tuple(symbols)
         now = timezone.now()
         self.now_ms = to_ms(now)
         self.account = TradingAccount.objects.create(label="desk", environment="simulated", hedge_mode=True)
-        listed = [instrument_of(symbol) for symbol in SYMBOLS]
-        instruments_store(listed=listed, wanted=SYMBOLS, now_ms=self.now_ms)
+        listed = [instrument_of(symbol) for symbol in self.symbols]
+        instruments_store(listed=listed, wanted=self.symbols, now_ms=self.now_ms)
         self.version = strategy_version_create(config=StrategyConfig(), stage="paper", actor=None, now=now)
         self.bars(count=3)
         EquitySnapshot.objects.create(
@@ -82,14 +85,16 @@ class ApiWorld:
         )
         detail = {"exchange_ms": self.now_ms, "rate_ratio": 1.0, "offset_ms": 0}
         heartbeats.beat(process_name(self.account.pk), detail)
-        tickers = [Ticker(symbol, 100, 100, 100, 99.99, 100.01, 0.0001, 0, self.now_ms) for symbol in SYMBOLS]
-        prices_publish(tickers)
+        self.publish()
+
+    def publish(self) -> None:
+        prices_publish(Ticker(symbol, 100, 100, 100, 99.99, 100.01, 0.0001, 0, self.now_ms) for symbol in self.symbols)
 
     def bars(self, *, count: int, symbol: str | None = None) -> None:
         newest = self.now_ms // BAR_MS * BAR_MS - BAR_MS
         rows = [
             Kline(name, 5, newest - number * BAR_MS, 100.5, 101, 99, 100, 1.25, float("nan") if number else 125.0, True)
-            for name in ([symbol] if symbol else SYMBOLS)
+            for name in ([symbol] if symbol else self.symbols)
             for number in range(count)
         ]
         klines_store(rows, source=KlineSource.REST, now_ms=self.now_ms)
@@ -128,6 +133,28 @@ class ApiWorld:
             valid_until=now + timedelta(seconds=60),
             **fields,
         )
+
+    def place(self, signal: Signal) -> Placement:
+        return signal_place(
+            signal_id=signal.pk, account_id=self.account.pk, user=None, actor="test", now=from_ms(self.now_ms)
+        )
+
+    def placed(self, symbol: str = SYMBOLS[0]) -> Plan:
+        placement = self.place(self.signal(symbol))
+        assert placement.placed, placement
+        return Plan.objects.get(pk=placement.plan_id)
+
+    def closed(self, symbol: str, gross: str, fees: str, hours_ago: int = 1) -> Plan:
+        """A plan of half an hour that is over, 20 USD its R."""
+        plan = self.placed(symbol)
+        self.holding(plan)
+        end = from_ms(self.now_ms) - timedelta(hours=hours_ago)
+        Plan.objects.filter(pk=plan.pk).update(
+            status="closed", close_reason="take_profit", opened_at=end - timedelta(minutes=30), closed_at=end,
+            realised_pnl_usd=D(gross), fees_usd=D(fees), r_usd=D(20), stop_price=None,
+        )  # fmt: skip
+        plan.refresh_from_db()
+        return plan
 
     def holding(self, plan: Plan) -> Position:
         """A filled order of `plan`, its fill, slippage and position, as booking would leave them."""

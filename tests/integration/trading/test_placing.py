@@ -2,125 +2,32 @@
 
 import threading
 from collections.abc import Callable
-from datetime import timedelta
 from decimal import Decimal
 from unittest.mock import patch
 
 import pytest
 from django.db import connection, connections
-from django.utils import timezone
 
-from accounts.models import TradingAccount
-from avigrid.common import heartbeats
-from avigrid.kernel.instrument import FeeRates, Instrument
-from avigrid.kernel.market import Kline, Ticker
-from marketdata.models import KlineSource
-from marketdata.services.instruments import instruments_store
-from marketdata.services.klines import klines_store
+from avigrid.kernel.market import Ticker
 from marketdata.services.prices import prices_publish
 from risk.core.states import StateSource
 from risk.services.limits import limits_update
 from risk.services.states import halt
-from trading.avi5.config import StrategyConfig
-from trading.avi5.levels import build_plan
-from trading.models import Decision, EquitySnapshot, Order, Plan, ReconciliationRun, Signal, SignalStatus
-from trading.selectors.exchange_time import process_name
+from tests.support.api_world import ApiWorld
+from trading.models import Order, Plan, Signal, SignalStatus
 from trading.services.placing import Placement, signal_place
-from trading.services.strategy_versions import strategy_version_create
-from trading.services.times import from_ms, to_ms
+from trading.services.times import from_ms
 
 pytestmark = pytest.mark.django_db(transaction=True)
 D = Decimal
 SYMBOLS = tuple(f"C{number:02}USDT" for number in range(50))
 
 
-def _instrument(symbol: str) -> Instrument:
-    return Instrument(
-        symbol=symbol,
-        base_coin=symbol.removesuffix("USDT"),
-        quote_coin="USDT",
-        tick_size=D("0.01"),
-        min_price=D("0.01"),
-        max_price=D(100_000),
-        qty_step=D("0.001"),
-        min_order_qty=D("0.001"),
-        max_limit_qty=D(10_000),
-        max_market_qty=D(10_000),
-        min_notional=D(5),
-        max_leverage=D(50),
-        funding_interval_min=480,
-    )
-
-
-class House:
+class House(ApiWorld):
     """An account that may trade, fifty symbols at 100 USDT, everything fresh."""
 
     def __init__(self) -> None:
-        now = timezone.now()
-        self.now_ms = to_ms(now)
-        self.account = TradingAccount.objects.create(label="placing", environment="simulated", hedge_mode=True)
-        instruments_store(listed=[_instrument(symbol) for symbol in SYMBOLS], wanted=SYMBOLS, now_ms=self.now_ms)
-        self.version = strategy_version_create(config=StrategyConfig(), stage="paper", actor=None, now=now)
-        start_ms = self.now_ms // 300_000 * 300_000 - 300_000
-        bars = [Kline(symbol, 5, start_ms, 100, 100, 100, 100, 1, 100, True) for symbol in SYMBOLS]
-        klines_store(bars, source=KlineSource.REST, now_ms=self.now_ms)
-        EquitySnapshot.objects.create(
-            account=self.account,
-            at=now,
-            equity_usd=D(10_000),
-            adjusted_equity_usd=D(10_000),
-            wallet_balance_usd=D(10_000),
-            available_usd=D(10_000),
-            initial_margin_usd=0,
-            maintenance_margin_usd=0,
-            unrealised_pnl_usd=0,
-        )
-        ReconciliationRun.objects.create(
-            account=self.account, scope="start", status="good", started_at=now, finished_at=now
-        )
-        heartbeats.beat(process_name(self.account.pk), {"exchange_ms": self.now_ms, "rate_ratio": 1.0, "offset_ms": 0})
-        self.publish()
-
-    def publish(self) -> None:
-        prices_publish(Ticker(symbol, 100, 100, 100, 99.99, 100.01, 0.0001, 0, self.now_ms) for symbol in SYMBOLS)
-
-    def signal(self, symbol: str, direction: int = 1) -> Signal:
-        spec = build_plan(
-            symbol=symbol,
-            direction=direction,
-            close=100.0,
-            atr=0.25,
-            config=StrategyConfig(),
-            instrument=_instrument(symbol),
-            fees=FeeRates(),
-            r_usd=D(20),
-        )
-        now = from_ms(self.now_ms)
-        decision = Decision.objects.create(
-            strategy=self.version,
-            symbol=symbol,
-            bar_start=now - timedelta(minutes=5 * (Decision.objects.count() + 1)),
-            decided_at=now,
-            status="signal",
-            direction=direction,
-        )
-        return Signal.objects.create(
-            decision=decision,
-            symbol=symbol,
-            direction=direction,
-            profile="swing",
-            entry_price=spec.entry,
-            stop_price=spec.stop,
-            spec=spec.to_json(),
-            risk_usd=spec.planned_loss_usd,
-            created_at=now,
-            valid_until=now + timedelta(seconds=60),
-        )
-
-    def place(self, signal: Signal) -> Placement:
-        return signal_place(
-            signal_id=signal.pk, account_id=self.account.pk, user=None, actor="test", now=from_ms(self.now_ms)
-        )
+        super().__init__(SYMBOLS)
 
 
 @pytest.fixture

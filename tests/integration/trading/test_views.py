@@ -21,7 +21,6 @@ from tests.support.api_world import ApiWorld
 from tests.support.users import code_for, login, make_user
 from trading.models import Decision, Plan, ReconciliationFinding, ReconciliationRun
 from trading.selectors.demo_faults import KEY, FaultNote
-from trading.services.placing import signal_place
 from trading.services.times import from_ms
 
 pytestmark = pytest.mark.django_db
@@ -38,27 +37,6 @@ def world() -> ApiWorld:
 @pytest.fixture
 def viewer() -> Client:
     return login(Client(), make_user("viewer"))
-
-
-def place(world: ApiWorld, symbol: str = "AAAUSDT") -> Plan:
-    signal = world.signal(symbol)
-    placement = signal_place(
-        signal_id=signal.pk, account_id=world.account.pk, user=None, actor="test", now=from_ms(world.now_ms)
-    )
-    assert placement.placed, placement
-    return Plan.objects.get(pk=placement.plan_id)
-
-
-def closed(world: ApiWorld, symbol: str, gross: str, fees: str, hours_ago: int = 1) -> Plan:
-    plan = place(world, symbol)
-    world.holding(plan)
-    end = from_ms(world.now_ms) - timedelta(hours=hours_ago)
-    Plan.objects.filter(pk=plan.pk).update(
-        status="closed", close_reason="take_profit", opened_at=end - timedelta(minutes=30), closed_at=end,
-        realised_pnl_usd=D(gross), fees_usd=D(fees), r_usd=D(20), stop_price=None,
-    )  # fmt: skip
-    plan.refresh_from_db()
-    return plan
 
 
 def decided(world: ApiWorld, symbol: str, bars_ago: int, *, failed: list[str], status: str = "no_signal") -> Decision:
@@ -95,8 +73,8 @@ PAGES = {
 
 @pytest.mark.parametrize("path", PAGES)
 def test_queries_of_a_page(path: str, world: ApiWorld, viewer: Client) -> None:
-    world.holding(place(world))
-    closed(world, "BBBUSDT", "30", "1")
+    world.holding(world.placed())
+    world.closed("BBBUSDT", "30", "1")
     decided(world, "AAAUSDT", 1, failed=["spread"])
     get(viewer, path)
     with CaptureQueriesContext(connection) as counted:
@@ -105,12 +83,12 @@ def test_queries_of_a_page(path: str, world: ApiWorld, viewer: Client) -> None:
 
 
 def test_a_longer_list_of_plans_costs_no_more_queries(world: ApiWorld, viewer: Client) -> None:
-    closed(world, "AAAUSDT", "30", "1")
-    place(world, "CCCUSDT")
+    world.closed("AAAUSDT", "30", "1")
+    world.placed("CCCUSDT")
     get(viewer, "/plans/")
     with CaptureQueriesContext(connection) as two:
         get(viewer, "/plans/")
-    closed(world, "BBBUSDT", "-10", "1")
+    world.closed("BBBUSDT", "-10", "1")
     with CaptureQueriesContext(connection) as three:
         page = get(viewer, "/plans/")
     assert len(re.findall(r'href="/plans/\d+/"', page)) == 3
@@ -132,7 +110,7 @@ def test_any_bar_is_found_by_its_time(world: ApiWorld, viewer: Client) -> None:
 
 def test_no_page_carries_inline_script_or_style(world: ApiWorld) -> None:
     admin = login(Client(), make_user("admin"), fresh_code=True)
-    plan = closed(world, "AAAUSDT", "30", "1")
+    plan = world.closed("AAAUSDT", "30", "1")
     decided(world, "AAAUSDT", 1, failed=["spread"])
     book_tops_publish([BookTop("AAAUSDT", ((99.0, 2.0),), ((101.0, 1.0),), 100.0, 100.3, 0.33, 200.0, 300.0, None)])
     with override_settings(AVIGRID={**_avigrid(), "DEMO": True}):
@@ -166,7 +144,7 @@ def test_chart_numbers(world: ApiWorld, viewer: Client) -> None:
 
 def test_chart_marks_and_lines_of_an_open_plan(world: ApiWorld, viewer: Client) -> None:
     world.bars(count=60, symbol="AAAUSDT")
-    plan = place(world)
+    plan = world.placed()
     world.holding(plan)
     Plan.objects.filter(pk=plan.pk).update(stop_price=D("97.5"), stop_confirmed=D("97.5"))
     chart = viewer.get("/symbols/AAAUSDT/chart.json").json()
@@ -269,7 +247,7 @@ def test_flatten_halts_and_asks_for_closing_everything(world: ApiWorld) -> None:
 
 
 def test_audit_is_for_admins_and_can_be_searched(world: ApiWorld, viewer: Client) -> None:
-    place(world)
+    world.placed()
     halted(world)
     assert viewer.get("/audit/").status_code == 403
     admin = login(Client(), make_user("admin"))

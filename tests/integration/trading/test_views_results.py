@@ -12,9 +12,7 @@ from django.test import Client
 
 from tests.support.api_world import ApiWorld
 from tests.support.users import login, make_user
-from trading.models import EquitySnapshot, LedgerEntry, Plan
-from trading.services.placing import signal_place
-from trading.services.times import from_ms
+from trading.models import EquitySnapshot, LedgerEntry
 
 pytestmark = pytest.mark.django_db
 D = Decimal
@@ -32,27 +30,6 @@ def viewer() -> Client:
     return login(Client(), make_user("viewer"))
 
 
-def place(world: ApiWorld, symbol: str = "AAAUSDT") -> Plan:
-    signal = world.signal(symbol)
-    placement = signal_place(
-        signal_id=signal.pk, account_id=world.account.pk, user=None, actor="test", now=from_ms(world.now_ms)
-    )
-    assert placement.placed, placement
-    return Plan.objects.get(pk=placement.plan_id)
-
-
-def closed(world: ApiWorld, symbol: str, gross: str, fees: str, hours_ago: int = 1) -> Plan:
-    plan = place(world, symbol)
-    world.holding(plan)
-    end = from_ms(world.now_ms) - timedelta(hours=hours_ago)
-    Plan.objects.filter(pk=plan.pk).update(
-        status="closed", close_reason="take_profit", opened_at=end - timedelta(minutes=30), closed_at=end,
-        realised_pnl_usd=D(gross), fees_usd=D(fees), r_usd=D(20), stop_price=None,
-    )  # fmt: skip
-    plan.refresh_from_db()
-    return plan
-
-
 def get(client: Client, path: str, status: int = 200) -> str:
     answer = client.get(path)
     assert answer.status_code == status, (path, answer.status_code, answer.content[:500])
@@ -60,7 +37,7 @@ def get(client: Client, path: str, status: int = 200) -> str:
 
 
 def test_the_story_of_a_plan(world: ApiWorld, viewer: Client) -> None:
-    plan = place(world)
+    plan = world.placed()
     world.holding(plan)
     page = get(viewer, f"/plans/{plan.pk}/")
     assert "placed" in page
@@ -73,8 +50,8 @@ def test_the_story_of_a_plan(world: ApiWorld, viewer: Client) -> None:
 
 
 def test_results_in_numbers(world: ApiWorld, viewer: Client) -> None:
-    closed(world, "AAAUSDT", "42", "2")  # net 40 = 2 R
-    closed(world, "BBBUSDT", "-19", "1", hours_ago=2)  # net -20 = -1 R
+    world.closed("AAAUSDT", "42", "2")  # net 40 = 2 R
+    world.closed("BBBUSDT", "-19", "1", hours_ago=2)  # net -20 = -1 R
     page = get(viewer, "/performance/?range=7d")
     for text in ("+20.00", "50 %", "2.00", "+0.50 R", "+2.00 R", "−1.00 R"):
         assert text in page, text
