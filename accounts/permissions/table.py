@@ -65,6 +65,8 @@ ACTIONS: dict[str, Action] = {
         _role("signal.place", _T, "place a signal"),
         _role("plan.close", _T, "close a plan, move its stop to break-even, cancel its entries"),
         _role("order.cancel", _T, "cancel an order"),
+        _role("auto.grant", _T, "let signals of a symbol be placed automatically for a while", code_within_s=_NOW),
+        _role("auto.revoke", _T, "end automatic placing of a symbol"),
         _role("research.run", _T, "start or cancel a backtest, sweep or calibration"),
         _role("halt", _T, "HALT: no new risk, resting entries cancelled"),
         _role("reconciliation.run", _T, "start a reconciliation, treat a finding"),

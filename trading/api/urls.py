@@ -3,7 +3,7 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from trading.api import config, orders, performance, plans, reconciliation, research, signals, stages
+from trading.api import auto_mode, config, orders, performance, plans, reconciliation, research, signals, stages
 
 router = SimpleRouter(trailing_slash=False, use_regex_path=False)
 router.register("signals", signals.SignalViewSet, basename="signal")
@@ -22,6 +22,8 @@ router.register("calibrations", research.CalibrationViewSet, basename="calibrati
 
 urlpatterns = [
     path("performance", performance.PerformanceView.as_view()),
+    path("auto-modes", auto_mode.AutoModesView.as_view()),
+    path("auto-modes/revoke", auto_mode.AutoModeRevokeView.as_view()),
     path("config", config.ConfigView.as_view()),
     path("config/versions/<int:pk>/stage", stages.StageView.as_view()),
     path("config/versions/<int:pk>/stage/withdraw", stages.StageWithdrawView.as_view()),
