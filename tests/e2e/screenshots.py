@@ -13,7 +13,7 @@ from tests.e2e.running_desk import CHROMIUM, CHROMIUM_ARGS, ROOT, RunningDesk, l
 
 IMAGES = ROOT / "docs" / "images"
 PAGES = {
-    "symbol": "symbols/BTCUSDT/",
+    "symbol": "symbols/{symbol}/",
     "plans": "plans/",
     "performance": "performance/",
     "risk": "risk/",
@@ -50,13 +50,13 @@ def main() -> int:
         page = context.new_page()
         log_in(desk, page, "trader")
         for _ in range(2):
-            place_one(page)
+            symbol = place_one(page)
             page.locator("[data-protected=yes]").first.wait_for(timeout=60_000)
             page.wait_for_timeout(12_000)
         page.locator("[data-placeable]").first.wait_for(timeout=180_000)  # a desk with something on offer
         page.screenshot(path=IMAGES / "desk.png")
         for name, path in PAGES.items():
-            page.goto(desk.url + path)
+            page.goto(desk.url + path.format(symbol=symbol))
             if name in ("symbol", "performance"):
                 page.locator("[data-ready]").wait_for(timeout=30_000)
             page.wait_for_timeout(2_500)
