@@ -1,12 +1,13 @@
 """Lost acknowledgements, invisible orders, dropped and repeated messages: the books end where the venue is."""
 
 import time
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from tests.support.trading_desk import TradingDesk
+from tests.support.trading_desk import TradingDesk, trading_desk
 from trading.avi5.actions import Action
 from trading.models import Fill, Order, OrderEvent, OutboxEvent, Plan, Position, ReconciliationFinding
 from trading.runtime import doubts, hearing, reconciliation
@@ -51,10 +52,18 @@ def test_01_hundred_not_exists_answers_for_live_orders_create_nothing(
     desk.assert_books_equal_venue()
 
 
-def test_02_order_invisible_after_its_fill_gets_no_verdict_before_the_evidence(desk: TradingDesk) -> None:
+@pytest.fixture
+def quick_desk(transactional_db: None) -> Iterator[TradingDesk]:
+    """Thirty seconds at the exchange are five of ours."""
+    with trading_desk(speed=6.0) as desk:
+        yield desk
+
+
+def test_02_order_invisible_after_its_fill_gets_no_verdict_before_the_evidence(quick_desk: TradingDesk) -> None:
+    desk = quick_desk
     desk.start()
     desk.fault("lost_ack", count=1, match={"path": "/v5/order/create"})
-    desk.fault("order_invisible", params={"seconds": 6, "executions": True}, for_s=600)
+    desk.fault("order_invisible", params={"seconds": 30, "executions": True}, for_s=600)
     desk.fault("drop_message", match={"topic": "order"}, count=50)
     desk.fault("drop_message", match={"topic": "execution"}, count=50)
     plan = desk.placed(symbol="SOLUSDT")
