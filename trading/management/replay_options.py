@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.db import DatabaseError
 
 from avigrid.kernel.errors import AviGridError, Rejected
 from avigrid.kernel.instrument import Instrument
@@ -124,7 +125,14 @@ def _stored(symbol: str, options: Options, config: StrategyConfig) -> tuple[Mark
     from trading.selectors.replay_data import stored_market_data
 
     first, last = range_from(options)
-    data = stored_market_data(symbol, config, from_ms=first, to_ms=last)
+    try:
+        data = stored_market_data(symbol, config, from_ms=first, to_ms=last)
+    except DatabaseError as error:
+        raise Rejected(
+            f"stored bars of {symbol} cannot be read ({str(error).splitlines()[0]}); run manage.py migrate and "
+            "manage.py backfill first, or name a --file",
+            code="no_stored_bars",
+        ) from error
     try:
         known = instrument(symbol)
     except AviGridError:

@@ -1,5 +1,7 @@
 """Making a calibration's hours the ones in use: always a new strategy version; the run stays as it ended."""
 
+import json
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -9,6 +11,7 @@ from accounts.services.audit import audit
 from avigrid.kernel.errors import Rejected
 from risk.services.authority import require_admin
 from trading.avi5.config import StrategyConfig
+from trading.backtest.walk_forward import Calibration
 from trading.models import ResearchKind, ResearchRun, ResearchStatus, StrategyVersion
 from trading.selectors.strategy import active_version, config_of
 from trading.services.strategy_versions import stage_of_next, strategy_version_create
@@ -66,6 +69,36 @@ def activate_calibration(
         otp_used=otp_used,
     )
     return version
+
+
+@transaction.atomic
+def calibration_record(
+    *, found: Calibration, config: StrategyConfig, params: Mapping[str, object], actor: "User | str", now: datetime
+) -> ResearchRun:
+    """Keeps a calibration that a command has worked out: as immutable and comparable as one a worker made."""
+    run = ResearchRun.objects.create(
+        kind=ResearchKind.CALIBRATE,
+        params=dict(params),
+        config=config.to_mapping(),
+        config_hash=config.config_hash,
+        data_hash=found.data_hash,
+        status=ResearchStatus.DONE,
+        shards_done=1,
+        result=calibration_result(found, config),
+        created_by=None if isinstance(actor, str) else actor,
+        created_at=now,
+        touched_at=now,
+        ended_at=now,
+    )
+    audit(actor=actor, action="research.recorded", obj=run, after={"config": run.config_hash, "data": run.data_hash})
+    return run
+
+
+def calibration_result(found: Calibration, config: StrategyConfig) -> dict[str, object]:
+    """As it is stored: plain JSON values, and the config with the calibrated hours beside them."""
+    result: dict[str, object] = json.loads(found.to_json())
+    result["calibrated_config"] = found.apply_to(config).to_mapping()
+    return result
 
 
 def _require_same_numbers(run: ResearchRun, config: StrategyConfig) -> None:

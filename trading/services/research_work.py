@@ -19,6 +19,7 @@ from trading.backtest.sweep import SweepRow, ranked, sweep_run
 from trading.backtest.walk_forward import calibrate
 from trading.models import ResearchRun, ResearchShard, ResearchStatus
 from trading.selectors.replay_data import stored_market_data
+from trading.services.calibrations import calibration_result
 from trading.services.research import (
     require_research,
     research_claim,
@@ -158,9 +159,7 @@ def _calibration(run: ResearchRun, now: Clock) -> tuple[object, str, str]:
     found = calibrate(_loaded(request), request.config, settings=request.settings, walk=request.walk)
     if research_touch(run_id=run.pk, now=now()):
         raise Cancelled
-    result = json.loads(found.to_json())
-    result["calibrated_config"] = found.apply_to(request.config).to_mapping()
-    return result, "", found.data_hash
+    return calibration_result(found, request.config), "", found.data_hash
 
 
 def _loaded(request: ResearchRequest) -> list[tuple[MarketData, Instrument]]:

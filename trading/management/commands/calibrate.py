@@ -1,4 +1,4 @@
-"""`manage.py calibrate`: theta per UTC hour by walking forward; prints the table, writes the run as JSON."""
+"""`manage.py calibrate`: theta per UTC hour by walking forward; prints the table, keeps the run, compares two."""
 
 import json
 from argparse import ArgumentParser
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
 
 from avigrid.kernel.errors import AviGridError
 from trading.backtest.report import utc
@@ -18,6 +19,8 @@ from trading.management.replay_options import (
     refuse_where_off,
     settings_from,
 )
+from trading.selectors.research_comparison import compare_runs
+from trading.services.calibrations import calibration_record
 
 
 class Command(BaseCommand):
@@ -33,6 +36,10 @@ class Command(BaseCommand):
         parser.add_argument("--train-days", type=int, default=180)
         parser.add_argument("--test-days", type=int, default=30)
         parser.add_argument("--step-days", type=int, default=30)
+        parser.add_argument(
+            "--store", action="store_true", help="keep a run over files too; over stored bars it always is"
+        )
+        parser.add_argument("--compare", nargs=2, type=int, metavar="RUN", help="only show how two stored runs differ")
         parser.add_argument("--out", metavar="JSON", help="the whole run")
         parser.add_argument("--config-out", metavar="JSON", help="the config with the calibrated hours")
 
@@ -44,6 +51,9 @@ class Command(BaseCommand):
 
     def _run(self, options: dict[str, Any]) -> None:
         refuse_where_off()
+        if options["compare"]:
+            self._compare(*options["compare"])
+            return
         for name in ("train_days", "test_days", "step_days"):
             if options[name] < 1:
                 raise CommandError(f"--{name.replace('_', '-')} must be at least 1, got {options[name]}")
@@ -55,6 +65,11 @@ class Command(BaseCommand):
             short_train_days=min(90, options["train_days"]),
         )
         found = calibrate(load(options, config), config, settings=settings_from(options), walk=walk)
+        if options["store"] or not options["file"]:
+            run = calibration_record(
+                found=found, config=config, params=_params(options), actor="calibrate", now=timezone.now()
+            )
+            self.stdout.write(f"stored as run {run.pk}")
         if options["out"]:
             Path(options["out"]).write_text(found.to_json())
         if options["config_out"]:
@@ -75,6 +90,32 @@ class Command(BaseCommand):
             )
         dead = sum(hour.is_dead for hour in found.hours)
         self.stdout.write(f"accepted {sum(hour.is_accepted for hour in found.hours)} hours, dead {dead} of 24")
+
+    def _compare(self, a: int, b: int) -> None:
+        found = compare_runs(a, b)
+        if found is None:
+            raise CommandError(f"runs {a} and {b} are not two finished runs of one kind")
+        self.stdout.write("same bars" if found.same_data else "OTHER BARS: the numbers do not compare")
+        for row in (*found.params, *found.config, *found.measures):
+            self.stdout.write(f"{row.name:24} {_told(row.a):>24} {_told(row.b):>24}")
+
+
+def _params(options: dict[str, Any]) -> dict[str, object]:
+    """As the API would ask for the same; files by name only."""
+    params: dict[str, object] = {
+        "symbols": options["symbol"],
+        "r_usd": options["r_usd"],
+        "equity_usd": options["equity"],
+    }
+    params |= {name: options[name] for name in ("train_days", "test_days", "step_days")}
+    params |= {name: options[key] for name, key in (("from", "from_"), ("to", "to")) if options[key]}
+    if options["file"]:
+        params["files"] = [Path(name).name for name in options["file"]]
+    return params
+
+
+def _told(value: object) -> str:
+    return "-" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _shown(value: float | None) -> str:

@@ -2,12 +2,14 @@
 
 import json
 import os
+import time
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
 
 from avigrid.kernel.errors import AviGridError, Rejected
 from trading.avi5.config import ConfigValue, InvalidConfig, parse_setting
@@ -20,13 +22,18 @@ from trading.management.replay_options import (
     refuse_where_off,
     settings_from,
 )
+from trading.selectors.research import research_run
+from trading.services.research import research_start
+
+FOLLOW_EVERY_S = 1.0
 
 
 class Command(BaseCommand):
     help = (
         "Run every combination of numbers. Example: manage.py sweep --file BTCUSDT_5m.csv.gz --symbol BTCUSDT "
         "--profile grid --axis theta=[0.25,0.35,0.45] --axis atr_mult_x=[6,8,10] --out sweep.jsonl. "
-        "Interrupted, the same command goes on where it stopped."
+        "Interrupted, the same command goes on where it stopped. Over stored bars --spread hands the parts to all "
+        "Celery workers of the queue research, on any machine; --follow RUN shows its progress and table again."
     )
     requires_system_checks: list[str] = []
 
@@ -40,6 +47,9 @@ class Command(BaseCommand):
 
         parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="threads (all cores)")
 
+        parser.add_argument("--spread", action="store_true", help="over stored bars, on Celery workers, and follow it")
+        parser.add_argument("--follow", type=int, metavar="RUN", help="follow a sweep that was spread before")
+
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             self._run(options)
@@ -48,6 +58,9 @@ class Command(BaseCommand):
 
     def _run(self, options: dict[str, Any]) -> None:
         refuse_where_off()
+        if options["follow"] or options["spread"]:
+            self._follow(options["follow"] or self._spread(options), options["top"])
+            return
         config, settings = config_from(options), settings_from(options)
         spec = SweepSpec(config, _axes(options["axis"]))
         loaded = load(options, config)
@@ -68,6 +81,46 @@ class Command(BaseCommand):
         self.stdout.write(f"{len(rows)} configs, {spec.size - len(rows)} combinations not legal, spec {spec.spec_hash}")
         for item in ranked(spec, rows)[: options["top"]]:
             self.stdout.write(_line(item))
+
+    def _spread(self, options: dict[str, Any]) -> int:
+        if options["file"]:
+            raise Rejected(
+                "--spread reads bars every machine sees, the stored ones; leave --file out", code="spread_files"
+            )
+        params: dict[str, object] = {
+            "symbols": options["symbol"],
+            "config": config_from(options).to_mapping(),
+            "axes": {name: list(values) for name, values in _axes(options["axis"]).items()},
+            "r_usd": options["r_usd"],
+            "equity_usd": options["equity"],
+        }
+        params |= {name: options[key] for name, key in (("from", "from_"), ("to", "to")) if options[key]}
+        run = research_start(kind="sweep", params=params, actor="sweep", now=timezone.now())
+        self.stdout.write(f"run {run.pk}: {run.shards} parts for the workers; leaving does not stop it")
+        return run.pk
+
+    def _follow(self, run_id: int, top: int) -> None:
+        """Until it has ended; what workers do survives this command, their death and the next restart."""
+        shown = -1
+        while True:
+            run = research_run(run_id)
+            if run is None or run.kind != "sweep":
+                raise CommandError(f"there is no sweep {run_id}")
+            if run.shards_done != shown:
+                shown = run.shards_done
+                self.stderr.write(f"{shown} of {run.shards} parts, {run.progress_ratio:.0%}")
+            if run.ended_at is not None:
+                break
+            time.sleep(FOLLOW_EVERY_S)
+        if run.result is None:
+            raise CommandError(run.error or f"the sweep was {run.status}")
+        self.stdout.write(
+            f"{run.result['configs']} configs, {run.result['not_legal']} combinations not legal, run {run.pk}"
+        )
+        near = ("neighbours", "neighbours_median_r", "neighbours_worst_r")
+        for row in run.result["top"][:top]:
+            own = SweepRow(**{name: value for name, value in row.items() if name not in near})
+            self.stdout.write(_line(RankedRow(own, *(row[name] for name in near))))
 
 
 def _axes(texts: list[str]) -> dict[str, tuple[ConfigValue, ...]]:
