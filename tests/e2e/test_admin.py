@@ -7,7 +7,7 @@ import pytest
 
 from tests.e2e.conftest import Visit
 from tests.e2e.running_desk import RunningDesk, log_in, next_code
-from tests.e2e.test_research import SLOW_MS, stands
+from tests.e2e.test_research import SLOW_MS, faults, stands
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -39,26 +39,31 @@ def go(page: Any, desk: RunningDesk, path: str) -> None:
 def test_every_page_of_the_admin_stands(admin: Visit, desk: RunningDesk) -> None:
     page = admin.page
     go(page, desk, "admin/")
-    stands(page, "admin")
+    stands(page, "admin", reload=True)
+    page.emulate_media(color_scheme="dark")
     page.set_viewport_size({"width": 1440, "height": 900})
+    found: dict[str, list[str]] = {}
     lists = sorted(set(re.findall(r'href="(/admin/\w+/\w+/)"', page.content())))
     assert len(lists) >= 34
     for path in lists:
         go(page, desk, path[1:])
         page.locator(".admin-about").wait_for()
+        found[path] = faults(page)
         assert admin.complaints == [], path
         add = page.locator(f"a[href='{path}add/']")
         if add.count():
             go(page, desk, path[1:] + "add/")
             page.locator("form#" + path.split("/")[3] + "_form").wait_for()
+            found[path + "add/"] = faults(page)
             assert admin.complaints == [], path + "add/"
+    assert {path: what for path, what in found.items() if what} == {}
 
 
 def test_a_strategy_version_is_made_with_its_numbers_explained(admin: Visit, desk: RunningDesk) -> None:
     page = admin.page
     go(page, desk, "admin/trading/strategyversion/add/")
     assert "ATRs from entry to stop" in page.locator("#content").inner_text()
-    stands(page, "admin-strategy")
+    stands(page, "admin-strategy", reload=True)
     page.fill("[name=theta]", "7")
     page.fill("[name=note]", "too bold")
     page.get_by_role("button", name="Save", exact=True).click()

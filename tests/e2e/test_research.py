@@ -18,11 +18,16 @@ _FINDINGS = """async () => (await axe.run(document, {resultTypes: ["violations"]
     .map((found) => `${found.id}: ${found.nodes.slice(0, 3).map((node) => node.html.slice(0, 200)).join(" | ")}`)"""
 
 
-def stands(page: Any, name: str) -> None:
-    """No serious finding of axe in either theme, nothing wider than a phone or a desk."""
+def stands(page: Any, name: str, *, reload: bool = False) -> None:
+    """No serious finding of axe in either theme, nothing wider than a phone or a desk.
+
+    `reload`: for pages that look at the theme only when they are loaded.
+    """
     ARTEFACTS.mkdir(parents=True, exist_ok=True)
     for theme in ("dark", "light"):
         page.emulate_media(color_scheme=theme)
+        if reload:
+            page.reload()
         page.evaluate(AXE.read_text())
         assert page.evaluate(_FINDINGS) == [], (name, theme)
         for width in (390, 1440):
@@ -30,6 +35,16 @@ def stands(page: Any, name: str) -> None:
             too_wide = page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
             assert too_wide <= 0, f"{name}, {width} px, {theme}: {too_wide} px stick out"
             page.screenshot(path=ARTEFACTS / f"{name}-{width}-{theme}.png", full_page=True)
+
+
+def faults(page: Any) -> list[str]:
+    """Of one page as it is now: axe's serious findings, and what sticks out on a phone."""
+    page.evaluate(AXE.read_text())
+    found = list(page.evaluate(_FINDINGS))
+    page.set_viewport_size({"width": 390, "height": 844})
+    too_wide = page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
+    page.set_viewport_size({"width": 1440, "height": 900})
+    return [*found, f"{too_wide} px stick out at 390 px"] if too_wide > 0 else found
 
 
 def start(page: Any, desk: RunningDesk, kind: str, *, overrides: str = "", axes: str = "") -> str:

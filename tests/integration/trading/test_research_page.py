@@ -8,7 +8,9 @@ from uuid import uuid4
 
 import numpy as np
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import AuditEntry
@@ -305,3 +307,18 @@ def test_the_stage_and_its_thresholds_are_shown_and_moved_by_an_admin() -> None:
     viewer = login(Client(), make_user("viewer")).get("/research/").content.decode()
     assert "Threshold before live" in viewer
     assert "/research/stage" not in viewer
+
+
+def test_queries_do_not_grow_with_runs_and_symbols(stored: None, trader: Client) -> None:
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as seen:
+            assert trader.get("/research/").status_code == 200
+        return len(seen)
+
+    run_of()
+    queries()  # what is cached from the first page on
+    before = queries()
+    for number in range(4):
+        run_of(config={"theta": 0.2 + number / 100})
+        store(f"MORE{number}USDT", 10)
+    assert queries() == before
