@@ -27,21 +27,25 @@ def start_background() -> None:
     global _waiting  # noqa: PLW0603 - one process, one switch
     if _waiting is None:
         _waiting = queue.Queue(_WAITING_MAX)
-        threading.Thread(target=lambda: asyncio.run(_send_waiting()), name="push", daemon=True).start()
+        threading.Thread(target=_send_waiting, name="push", daemon=True).start()
 
 
-async def _send_waiting() -> None:
+def _send_waiting() -> None:
+    """Waits in this thread, which nobody joins: a pool's thread would hold up the end of the process."""
     assert _waiting is not None
-    layer = get_channel_layer()
-    while True:
-        kind, payload = await asyncio.to_thread(_waiting.get)
-        try:
-            message = {"type": "live.event", "kind": kind, "payload": payload}
-            await asyncio.wait_for(layer.group_send(GROUP, message), _SEND_WITHIN_S)
-            metrics.PUSHED.labels(kind=kind, outcome="sent").inc()
-        except Exception as error:  # Redis away: screens show that they are stale, trading goes on
-            metrics.PUSHED.labels(kind=kind, outcome="lost").inc()
-            log.warning("push_lost", kind=kind, error=type(error).__name__)
+    with asyncio.Runner() as runner:
+        while True:
+            runner.run(_send(*_waiting.get()))
+
+
+async def _send(kind: str, payload: dict[str, Any]) -> None:
+    try:
+        message = {"type": "live.event", "kind": kind, "payload": payload}
+        await asyncio.wait_for(get_channel_layer().group_send(GROUP, message), _SEND_WITHIN_S)
+        metrics.PUSHED.labels(kind=kind, outcome="sent").inc()
+    except Exception as error:  # Redis away: screens show that they are stale, trading goes on
+        metrics.PUSHED.labels(kind=kind, outcome="lost").inc()
+        log.warning("push_lost", kind=kind, error=type(error).__name__)
 
 
 def event(kind: str, payload: dict[str, Any]) -> None:

@@ -32,6 +32,7 @@ class Servers:
                 cwd=self.folder,
                 stdout=out,
                 stderr=out,
+                preexec_fn=supervisor.die_with_parent,
             )
         self._wait(self._redis_answers, "Redis")
 

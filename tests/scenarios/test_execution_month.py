@@ -43,6 +43,7 @@ def month_desk(transactional_db: None) -> Iterator[TradingDesk]:
             "drawdown_red_ratio": D("0.92"),
         }
         limits_update(account_id=desk.account.pk, changes=changes, actor="test", reason="month", otp_used=True)
+        desk.patience_s = 60.0
         yield desk
 
 

@@ -47,6 +47,8 @@ class TradingDesk:
     client: BybitClient
     config: StrategyConfig
     execution: Execution | None = None
+    patience_s: float = 10.0
+    """How long `until` waits where it is not told."""
     _bars: int = field(default=0)
     _first_bar_ms: int = 0
 
@@ -70,9 +72,10 @@ class TradingDesk:
         self.execution.inbox.stop()
         self.execution = None
 
-    def until(self, condition: Callable[[], Any], *, timeout_s: float = 10.0, what: str = "") -> Any:
+    def until(self, condition: Callable[[], Any], *, timeout_s: float | None = None, what: str = "") -> Any:
         """Turn the loop until `condition` holds; AssertionError where it does not in time."""
         assert self.execution is not None
+        timeout_s = timeout_s or self.patience_s
         end = time.monotonic() + timeout_s
         published_s = 0.0
         while True:
