@@ -1,5 +1,6 @@
 """The runner of the benches: what it lists, what it runs, and how it ends."""
 
+import re
 import sys
 
 import pytest
@@ -11,6 +12,11 @@ def test_every_bench_has_a_title_that_says_what_it_measures():
     known = runner.benches()
     assert {"klines", "stream_decode", "indicators", "decide", "risk", "backtest"} <= set(known)
     assert [name for name, path in known.items() if len(runner.title(path)) < 30] == []
+
+
+def test_every_bench_has_its_section_and_no_other_is_named():
+    page = (runner.ROOT / "docs" / "load_testing.md").read_text()
+    assert set(re.findall(r"`make bench ARGS=(\w+)`", page)) == set(runner.benches())
 
 
 @pytest.fixture
