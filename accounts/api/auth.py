@@ -1,6 +1,6 @@
 """auth/*: tokens and the second factor."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_variables
@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.api.caller import caller
+from accounts.api.lists import checked
 from accounts.api.schema import open_problems, problems
 from accounts.api.serializers import (
     CodeSerializer,
@@ -40,7 +41,7 @@ class LoginView(APIView):
     )
     @method_decorator(sensitive_variables())
     def post(self, request: Request) -> Response:
-        given = _checked(LoginSerializer, request)
+        given = checked(LoginSerializer, request)
         http = request._request
         try:
             user = password_step(request=http, email=given["email"], password=given["password"])
@@ -69,7 +70,7 @@ class RefreshView(APIView):
     )
     def post(self, request: Request) -> Response:
         try:
-            pair = tokens_refresh(refresh=_checked(RefreshSerializer, request)["refresh"])
+            pair = tokens_refresh(refresh=checked(RefreshSerializer, request)["refresh"])
         except TokenRefused as refused:
             raise Refused(refused.code, refused.message, status_code=401) from None
         return Response(TokenPairSerializer(pair).data)
@@ -85,7 +86,7 @@ class LogoutView(APIView):
     @extend_schema(operation_id="auth_logout", request=RefreshSerializer, responses={204: None, **open_problems(401)})
     def post(self, request: Request) -> Response:
         try:
-            tokens_revoke(refresh=_checked(RefreshSerializer, request)["refresh"])
+            tokens_revoke(refresh=checked(RefreshSerializer, request)["refresh"])
         except TokenRefused as refused:
             raise Refused(refused.code, refused.message, status_code=401) from None
         return Response(status=status.HTTP_204_NO_CONTENT)
@@ -116,7 +117,7 @@ class DeviceConfirmView(APIView):
     @method_decorator(sensitive_variables("codes"))
     def post(self, request: Request) -> Response:
         _refuse_unverified_owner(request)
-        _, codes = device_confirm(user=caller(request), code=_checked(CodeSerializer, request)["code"])
+        _, codes = device_confirm(user=caller(request), code=checked(CodeSerializer, request)["code"])
         return Response({"recovery_codes": codes})
 
 
@@ -130,7 +131,7 @@ class DeviceDisableView(APIView):
         operation_id="auth_2fa_disable", request=CodeSerializer, responses={204: None, **problems(400, 409, 415)}
     )
     def post(self, request: Request) -> Response:
-        if code_check(user=caller(request), code=_checked(CodeSerializer, request)["code"]) is None:
+        if code_check(user=caller(request), code=checked(CodeSerializer, request)["code"]) is None:
             raise Refused("wrong_code", "This code is not right, or was used already.", status_code=409)
         device_remove(user=caller(request), actor=caller(request), reason="asked by owner")
         return Response(status=status.HTTP_204_NO_CONTENT)
@@ -141,9 +142,3 @@ def _refuse_unverified_owner(request: Request) -> None:
     verified = api_visitor(request).verified
     if not verified and has_device(caller(request)):
         raise Refused("device_required", "Log in with your present device first.")
-
-
-def _checked(serializer: type[Any], request: Request) -> dict[str, Any]:
-    form = serializer(data=request.data)
-    form.is_valid(raise_exception=True)
-    return dict(form.validated_data)

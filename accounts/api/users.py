@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.caller import caller
+from accounts.api.lists import checked
 from accounts.api.schema import OTP_HEADER, problems
 from accounts.api.serializers import UserCreateSerializer, UserPatchSerializer, UserSerializer
 from accounts.core.roles import Role
@@ -54,7 +55,7 @@ class UserViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gen
     )
     def create(self, request: Request) -> Response:
         """The new person gets a one-time link by e-mail to choose a password."""
-        given = _checked(UserCreateSerializer, request)
+        given = checked(UserCreateSerializer, request)
         user = user_create(
             email=given["email"], role=Role(given["role"]), name=given["name"], actor=caller(request), otp_used=True
         )
@@ -70,7 +71,7 @@ class UserViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gen
     def partial_update(self, request: Request, pk: int) -> Response:
         """Role, name, deactivation, and resets of device and password."""
         user = self.get_object()
-        given = _checked(UserPatchSerializer, request)
+        given = checked(UserPatchSerializer, request)
         if "name" in given:
             user_rename(user=user, name=given["name"], actor=caller(request))
         if "role" in given:
@@ -90,9 +91,3 @@ class UserViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gen
 
     def _shape(self, user_id: int) -> Any:
         return UserSerializer(self.get_queryset().get(pk=user_id)).data
-
-
-def _checked(serializer: type[Any], request: Request) -> dict[str, Any]:
-    form = serializer(data=request.data)
-    form.is_valid(raise_exception=True)
-    return dict(form.validated_data)

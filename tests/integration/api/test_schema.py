@@ -67,6 +67,27 @@ def test_every_operation_is_described_and_nothing_else() -> None:
     assert written == routed
 
 
+PROMISED = """
+    POST auth/login, POST auth/refresh, POST auth/logout,
+    POST auth/2fa/setup, POST auth/2fa/confirm, POST auth/2fa/disable,
+    GET users, POST users, PATCH users/{id}, GET api-keys, POST api-keys, DELETE api-keys/{id},
+    GET signals, GET signals/{id}, GET signals/{id}/levels, GET signals/{id}/decision, POST signals/{id}/place,
+    GET plans, GET plans/{id}, POST plans/{id}/close, GET positions, GET positions/{id}, POST positions/{id}/close,
+    GET orders, GET fills, GET slippage, GET klines, GET book-features, GET decisions, GET config, PATCH config,
+    GET risk/limits, PATCH risk/limits, GET risk/state, POST admin/kill_switch, GET admin/reconciliation/status,
+    POST reconciliation/run, GET backtests, POST backtests, GET calibrations, POST calibrations,
+    GET performance, GET audit
+"""
+
+
+def test_what_was_promised_is_there(client: Any) -> None:
+    promised = {tuple(line.split()) for line in PROMISED.replace("\n", " ").split(",")}
+    there = {(method, path.removeprefix("/api/v1/")) for method, path in operations(described())}
+    assert sorted(promised - there) == []
+    for path in ("/health", "/ready", "/metrics"):
+        assert client.get(path).status_code in (200, 503), path
+
+
 def test_every_operation_documents_its_refusals() -> None:
     wrong = []
     for (method, path), operation in operations(described()).items():
