@@ -12,11 +12,12 @@ from trading.selectors import (
     research_page,
     risk_page,
     symbols,
+    top_bar,
 )
 
 
 def _top_bar(role: str) -> Context:
-    return {"bar": desk.top_bar()}
+    return {"bar": top_bar.top_bar()}
 
 
 def _signals(role: str) -> Context:

@@ -1,4 +1,4 @@
-"""What the Desk shows: the top bar of every page, signal cards and open plans, as plain values for templates."""
+"""What the Desk shows: signal cards and open plans, as plain values for templates."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -6,77 +6,30 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from django.db.models import Sum
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.selectors.trading_accounts import primary_account
-from avigrid.common import heartbeats
-from avigrid.common.heartbeats import ProcessLife
 from avigrid.common.reading import read_once
 from avigrid.common.spoken import said
 from avigrid.kernel.money import ZERO
 from marketdata.selectors.prices import Quote, quotes
-from risk.core.states import State
-from risk.selectors.guards import effective_state
-from risk.selectors.limits import limits_of
 from trading.avi5.spec import PlanSpec
 from trading.models import (
     Fill,
-    LedgerEntry,
-    LedgerKind,
     Order,
     OutboxEvent,
     Plan,
     PlanStatus,
     Position,
-    ReconciliationRun,
     Signal,
     SignalStatus,
 )
-from trading.selectors.alive import is_alive, process_label
 from trading.selectors.exchange_time import ExchangeTime, exchange_time
-from trading.selectors.open_plans import held_positions, newest_wallet, open_findings, open_plans
+from trading.selectors.open_plans import held_positions, open_plans
 
 SHOWN_CLOSED_PLANS = 5
 ALERT_SHOWN_S = 20.0
-
-
-@dataclass(frozen=True, slots=True)
-class ProcessChip:
-    name: str
-    """As people call it."""
-    age_s: float
-    ok: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ReconciliationBadge:
-    status: str
-    """good, findings, incomplete, running or never."""
-    age_s: float | None
-    open_findings: int
-    critical: int
-
-
-@dataclass(frozen=True, slots=True)
-class TopBar:
-    account_id: int | None
-    account: str
-    environment: str
-    state: State
-    processes: Sequence[ProcessChip]
-    vital: Sequence[ProcessChip]
-    reconciliation: ReconciliationBadge
-    equity_usd: Decimal | None
-    pnl_today_usd: Decimal
-    pnl_today_r: Decimal
-    open_risk_r: Decimal
-    max_risk_r: Decimal
-
-    @property
-    def silent_processes(self) -> int:
-        return sum(not chip.ok for chip in self.processes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,86 +118,6 @@ class PlanRow:
         if self.plan.status == PlanStatus.PLACING:
             return _("partly filled") if self.entry_filled else _("sending")
         return said(self.plan.get_status_display()).lower()
-
-
-def top_bar() -> TopBar:
-    account = primary_account()
-    lives = heartbeats.lives()
-    chips, vital = [_chip(life) for life in lives], _vital_chips(lives)
-    if account is None:
-        return TopBar(
-            None, "", "simulated", State.ACTIVE, chips, vital, ReconciliationBadge("never", None, 0, 0), None,
-            ZERO, ZERO, ZERO, ZERO,
-        )  # fmt: skip
-    limits = limits_of(account.pk)
-    equity = newest_wallet(account.pk)
-    rows = plan_rows(account.pk)
-    open_pnl = sum((row.unrealised_usd for row in rows), ZERO)
-    today = realised_today(account.pk) + open_pnl
-    return TopBar(
-        account_id=account.pk,
-        account=account.label,
-        environment=account.environment,
-        state=effective_state(account.pk),
-        processes=chips,
-        vital=vital,
-        reconciliation=_reconciliation(account.pk),
-        equity_usd=equity.equity_usd if equity else None,
-        pnl_today_usd=today,
-        pnl_today_r=today / limits.r_usd,
-        open_risk_r=sum((_open_risk(row) for row in rows), ZERO) / limits.r_usd,
-        max_risk_r=limits.max_total_risk_r,
-    )
-
-
-def _vital_chips(lives: Sequence[ProcessLife]) -> list[ProcessChip]:
-    """What must live for anything to be traded: market data, execution and the private stream it listens to."""
-    chips = []
-    for life in lives:
-        kind = life.process.partition(":")[0]
-        if kind in ("market_data", "execution"):
-            chips.append(_chip(life))
-        if kind == "execution" and "stream" in life.detail:
-            is_up = life.detail["stream"] not in ("down", "connecting")
-            chips.append(ProcessChip(_("private stream"), life.age_s, is_alive(life) and is_up))
-    return chips
-
-
-def _chip(life: ProcessLife) -> ProcessChip:
-    return ProcessChip(process_label(life.process), life.age_s, is_alive(life))
-
-
-@read_once
-def realised_today(account_id: int) -> Decimal:
-    """Trades, fees and funding since 00:00 UTC of the exchange's day, as booked."""
-    newest = LedgerEntry.objects.filter(account=account_id).order_by("-at").values_list("at", flat=True).first()
-    if newest is None:
-        return ZERO
-    midnight = newest.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    rows = LedgerEntry.objects.filter(account=account_id, at__gte=midnight).exclude(kind=LedgerKind.TRANSFER)
-    return rows.aggregate(total=Sum("change_usd"))["total"] or ZERO
-
-
-def _open_risk(row: PlanRow) -> Decimal:
-    """Loss at the current stop of everything that is filled or may still be."""
-    if row.plan.status == PlanStatus.CLOSING:
-        return ZERO
-    stop = row.plan.stop_price if row.plan.stop_price is not None else row.spec.stop
-    filled = ZERO
-    if row.average_price is not None:
-        filled = (row.average_price - stop) * row.plan.direction * abs(row.size)
-    waiting = (row.spec.entry - stop) * row.plan.direction * max(row.entry_planned - row.entry_filled, ZERO)
-    return max(filled + (waiting if not row.plan.entries_cancelled else ZERO), ZERO)
-
-
-@read_once
-def _reconciliation(account_id: int) -> ReconciliationBadge:
-    run = ReconciliationRun.objects.filter(account=account_id, finished_at__isnull=False).first()
-    severities = [finding.severity for finding in open_findings(account_id)]
-    if run is None or run.finished_at is None:
-        return ReconciliationBadge("never", None, len(severities), severities.count("critical"))
-    age_s = (timezone.now() - run.finished_at).total_seconds()
-    return ReconciliationBadge(run.status, age_s, len(severities), severities.count("critical"))
 
 
 def signal_cards() -> list[SignalCard]:

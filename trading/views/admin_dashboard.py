@@ -16,8 +16,8 @@ from accounts.selectors.audit_trail import audit_search
 from accounts.selectors.trading_accounts import active_key_id, primary_account
 from avigrid.kernel.errors import AviGridError
 from risk.selectors.limits import current_limits
-from trading.selectors import desk
 from trading.selectors.strategy import active_version
+from trading.selectors.top_bar import top_bar
 from trading.services.channels import channel_count
 
 RECENT = 12
@@ -98,7 +98,7 @@ def _when(at: object) -> str:
 
 
 def _cards() -> Sequence[Card]:
-    bar = desk.top_bar()
+    bar = top_bar()
     account = primary_account()
     silent = bar.silent_processes
     cards = [

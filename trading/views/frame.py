@@ -15,6 +15,7 @@ from accounts.permissions.table import action_named
 from accounts.selectors.people import user_role
 from trading.runtime import fragments as _registered  # noqa: F401 - fills the registry
 from trading.selectors import desk
+from trading.selectors.top_bar import top_bar
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ def page(
         request,
         template,
         {
-            "bar": desk.top_bar(),
+            "bar": top_bar(),
             "role": role.value if role else "",
             "navigation": items,
             "alerts": desk.fresh_alerts(),
