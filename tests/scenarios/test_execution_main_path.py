@@ -2,9 +2,13 @@
 
 from decimal import Decimal
 
+from django.utils import timezone
+
+from avigrid.kernel.orders import Execution, OrderAck, OrderIntent, Side
 from risk.selectors import guards_of
 from tests.support.trading_desk import TradingDesk
 from trading.models import Fill, LedgerEntry, Order, Plan, Position, SlippageRecord
+from trading.runtime.inbox import Heard
 from trading.services.plan_commands import plan_break_even, plan_close
 from trading.services.times import to_ms
 
@@ -104,3 +108,35 @@ def test_grid_rests_its_rungs_and_takes_profit_per_rung(desk: TradingDesk) -> No
     desk.assert_books_equal_venue()
     exits = sum(row.quantity - row.filled_qty for row in plan.orders.filter(role="take_profit", status="open"))
     assert exits <= Position.objects.get(symbol="SOLUSDT").size
+
+
+def test_a_fill_does_not_wait_for_a_whole_ladder_to_be_sent(desk: TradingDesk) -> None:
+    execution = desk.start()
+    gateway = execution.context.gateway
+    place = gateway.place
+    seen: list[bool] = []
+    heard = Execution(
+        exec_id="meanwhile",
+        order_id="somebody's",
+        order_link_id="",
+        symbol="BTCUSDT",
+        side=Side.BUY,
+        price=Decimal(100),
+        quantity=Decimal("0.001"),
+        fee_usd=Decimal("0.00005"),
+        is_maker=True,
+        time_ms=desk.client.clock.now_ms(),
+    )
+
+    def counting(intent: OrderIntent) -> OrderAck:
+        if len(seen) == 1:  # the first of the ladder's rungs is on its way
+            execution.inbox.put(Heard(heard, timezone.now()))
+        seen.append(Fill.objects.filter(exec_id="meanwhile").exists())
+        return place(intent)
+
+    gateway.place = counting  # type: ignore[method-assign]
+    plan = desk.placed(symbol="SOLUSDT", profile="grid", rungs=6)
+    desk.until(lambda: plan.orders.filter(status="open").count() >= 5, timeout_s=30, what="the ladder")
+    assert seen[:2] == [False, False]
+    assert len(seen) >= 6
+    assert all(seen[2:6])

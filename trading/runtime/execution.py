@@ -74,6 +74,7 @@ class Execution:
         self._exit = Exit.STOPPED
         self.inbox: Inbox
         self._pending: list[Item] = []
+        self._drained = Effects()
         self._timers = Timers()
         self._is_database_up = True
         self.is_ready = False
@@ -144,7 +145,7 @@ class Execution:
     def _assemble(self) -> None:
         self.inbox = Inbox(self.account_id, self.venue.feed, database_url())
         self.hearing = Hearing(self.context)
-        self.sender = Sender(self.context)
+        self.sender = Sender(self.context, drain=self._drain)
         self.doubts = Doubts(self.context, self.hearing)
         self.protection = Protection(self.context)
         self.rung_stops = RungStops(self.context)
@@ -213,6 +214,8 @@ class Execution:
                 log.error("source_failed", source=item.source, reason=item.reason)
                 self._exit, self._stopping = Exit.STREAM_LOST, True
         effects = self.hearing.take(heard)
+        effects.add(self._drained)
+        self._drained = Effects()
         others, self._pending = [item for item in self._pending if isinstance(item, Woken)], []
         for one in heard:
             if isinstance(one.event, StreamState):
@@ -237,7 +240,7 @@ class Execution:
         items = self.inbox.take(wait_s=0.0, limit=10_000)
         self._pending += items
         heard = [item for item in self._pending if isinstance(item, Heard) and not isinstance(item.event, StreamState)]
-        self.hearing.take(heard)
+        self._drained.add(self.hearing.take(heard))
         taken = {id(item) for item in heard}
         self._pending = [item for item in self._pending if id(item) not in taken]
 

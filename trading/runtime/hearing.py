@@ -34,6 +34,12 @@ class Effects:
     owed: set[str] = field(default_factory=set)
     fills: int = 0
 
+    def add(self, other: "Effects") -> None:
+        self.plans |= other.plans
+        self.positions |= other.positions
+        self.owed |= other.owed
+        self.fills += other.fills
+
 
 @dataclass(slots=True)
 class Hearing:
@@ -70,10 +76,7 @@ class Hearing:
         except Exception:
             log.exception("frame_failed", frame=type(one.event).__name__)
             return
-        effects.plans |= alone.plans
-        effects.positions |= alone.positions
-        effects.owed |= alone.owed
-        effects.fills += alone.fills
+        effects.add(alone)
 
     def _together(self, heard: Sequence[Heard]) -> Effects:
         effects = Effects()

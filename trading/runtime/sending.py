@@ -4,7 +4,7 @@ Nothing else in the system creates orders at the venue. A crash between any two 
 (never sent), `submitting` (becomes unknown at the next start) or as the venue has it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -62,6 +62,8 @@ class Breaker:
 @dataclass(slots=True)
 class Sender:
     context: Context
+    drain: Callable[[], None] = field(default=lambda: None)
+    """Books what was heard meanwhile: a fill must not wait for a whole ladder to be sent."""
     _not_before: dict[int, datetime] = field(default_factory=dict)
     _failures: dict[int, int] = field(default_factory=dict)
     _breakers: dict[tuple[str, str], Breaker] = field(default_factory=dict)
@@ -85,6 +87,7 @@ class Sender:
             if order.role == OrderRole.ENTRY.value:
                 if self._entries_pause is not None and now < self._entries_pause:
                     continue
+                self.drain()
                 self._cancels()
             elif order.role == OrderRole.CLOSE.value and self._close_waits(order, now):
                 continue
