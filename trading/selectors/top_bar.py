@@ -26,6 +26,7 @@ from trading.models import (
 from trading.selectors.alive import is_alive, process_label
 from trading.selectors.desk import PlanRow, plan_rows
 from trading.selectors.open_plans import newest_wallet, open_findings
+from trading.selectors.stages import StandingOverride, standing_override
 
 
 @dataclass(frozen=True, slots=True)

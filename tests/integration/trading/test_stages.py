@@ -10,7 +10,7 @@ from django.db import DatabaseError, transaction
 from accounts.models import AuditEntry, TradingAccount
 from avigrid.kernel.errors import Rejected
 from tests.support.api_world import ApiWorld
-from tests.support.users import make_user
+from tests.support.users import login, make_user
 from trading.avi5.config import StrategyConfig
 from trading.models import Decision, ModelledPlan, Order, OutboxEvent, Plan, Signal, Stage, StageChange, StrategyVersion
 from trading.selectors.stages import stage_changes, stage_in_force, standing_override
@@ -290,3 +290,14 @@ def _place(world: ApiWorld, signal: Signal) -> Any:
     return signal_place(
         signal_id=signal.pk, account_id=world.account.pk, user=None, actor="test", now=from_ms(world.now_ms)
     )
+
+
+def test_the_top_bar_of_every_page_shows_an_override(world: ApiWorld, client: Any) -> None:
+    viewer = login(client, make_user("viewer"))
+    assert "live by override" not in viewer.get("/").content.decode()
+    _move(world, "live", override=True, reason="watched by two")
+    page = viewer.get("/").content.decode()
+    assert "live by override" in page
+    assert "watched by two" in page
+    _move(world, "paper")
+    assert "live by override" not in viewer.get("/").content.decode()

@@ -59,15 +59,15 @@ def get(client: Client, path: str, status: int = 200) -> str:
 
 
 PAGES = {
-    "/": 20,
-    "/symbols/": 20,
-    "/symbols/AAAUSDT/": 18,
-    "/decisions/": 19,
-    "/plans/": 18,
-    "/performance/": 24,
+    "/": 21,
+    "/symbols/": 21,
+    "/symbols/AAAUSDT/": 19,
+    "/decisions/": 20,
+    "/plans/": 19,
+    "/performance/": 25,
     "/risk/": 30,
-    "/system/": 23,
-    "/reconciliation/": 18,
+    "/system/": 24,
+    "/reconciliation/": 19,
 }
 
 
