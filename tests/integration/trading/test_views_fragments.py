@@ -201,7 +201,7 @@ def test_facts_are_read_once_for_all_readers_of_one_painting() -> None:
         with CaptureQueriesContext(connection) as counted, reading(facts):
             screen.render("topbar", reader, out_of_band=True)
         counts.append(len(counted))
-    assert counts == [9, 0, 0, 0, 0, 0]
+    assert counts == [10, 0, 0, 0, 0, 0]
 
 
 def test_a_process_that_only_ever_saw_sockets_knows_every_fragment() -> None:
