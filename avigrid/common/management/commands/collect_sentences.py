@@ -37,10 +37,10 @@ WORD_CLASSES = ("StrEnum", "TextChoices")
 CODE_FILES = ("risk/core/usage.py", "risk/core/checks", "risk/core/locks.py", "trading/selectors/plan_timeline.py")
 """Where every code in small letters may be shown."""
 WORDS_BY_HAND = (
-    "answers", "bps", "bridge", "cipher", "connecting", "connections", "database", "departed", "down", "findings", "flat",
-    "forming", "gap", "good", "incomplete", "jobs", "key", "long", "maker", "manual", "market", "migrations", "mode",
-    "never", "notifications", "positions", "process", "reconnect", "redis", "short", "start", "strategy", "stream up",
-    "symbols", "taker", "up", "verdict", "waits",
+    "answers", "bps", "bridge", "cipher", "connecting", "connections", "database", "departed", "down",
+    "findings", "flat", "forming", "gap", "good", "incomplete", "jobs", "key", "long", "maker", "manual",
+    "market", "migrations", "mode", "never", "notifications", "positions", "process", "reconnect", "redis",
+    "short", "start", "strategy", "stream up", "symbols", "taker", "up", "verdict", "waits",
 )  # fmt: skip
 """Codes that no enumeration holds."""
 LIMITS = "risk/core/limits.py"
