@@ -221,6 +221,8 @@ AVIGRID: dict[str, Any] = {
         "BTCUSDT,ETHUSDT,SOLUSDT,BNBUSDT,XRPUSDT,DOGEUSDT,ADAUSDT,AVAXUSDT,LINKUSDT,DOTUSDT,LTCUSDT,NEARUSDT,APTUSDT,"
         "SUIUSDT,ARBUSDT",
     ),
+    # the shallow book beside the deep one: a second witness of the best prices, for twice the book messages
+    "BOOK_DEPTHS": (50, 1) if env.flag("AVIGRID_BOOK_WITNESS") else (50,),
     "RESEARCH": env.flag("AVIGRID_RESEARCH", True),
     # 0 = no metrics endpoint of its own
     "METRICS_PORT": env.integer("AVIGRID_METRICS_PORT", 0, minimum=0),

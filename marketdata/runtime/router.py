@@ -17,7 +17,9 @@ from marketdata.runtime.tape import Tape
 from marketdata.services import metrics
 
 BOOK_DEPTH = 50
-"""The depth that features are computed from; other depths pass by."""
+"""The depth that features are computed from."""
+TOP_DEPTH = 1
+"""Where this is subscribed too, it is the second witness of the best prices; other depths pass by."""
 OnTicker = Callable[[Ticker], None]
 
 log = structlog.get_logger(__name__)
@@ -46,6 +48,7 @@ class Router:
         self._clock = clock
         self._options = options
         self._on_ticker = on_ticker
+        self._tops: dict[str, BookUpdate] = {}
         self._waiting: set[asyncio.Task[None]] = set()
         self._counts = {
             kind: metrics.EVENTS.labels(kind=kind) for kind in ("kline", "trade", "book", "ticker", "state")
@@ -75,14 +78,20 @@ class Router:
     def _book(self, update: BookUpdate) -> None:
         self._counts["book"].inc()
         worker = self._workers.get(update.symbol)
-        if worker is None or update.depth != BOOK_DEPTH:
+        if worker is None or update.depth not in (BOOK_DEPTH, TOP_DEPTH):
             return
-        fault = worker.state.book.apply(update)
+        fault = None
+        if update.depth == TOP_DEPTH:
+            self._tops[update.symbol] = update
+        else:
+            fault = worker.state.book.apply(update)
+        if fault is None and (top := self._tops.get(update.symbol)) is not None:
+            fault = worker.state.book.check_top(top)
         if fault is not None:
             metrics.BOOK_FAULTS.labels(symbol=update.symbol, reason=str(fault)).inc()
             log.warning("book_fault", symbol=update.symbol, reason=str(fault), update_id=update.update_id)
             self._feed.resync(f"orderbook.{BOOK_DEPTH}.{update.symbol}", str(fault))
-        if update.symbol in self.book_log_symbols:
+        if update.depth == BOOK_DEPTH and update.symbol in self.book_log_symbols:
             self._tape.book(update, worker.state)
 
     async def _kline(self, bar: Kline) -> None:
@@ -115,7 +124,7 @@ class Router:
         log.info("stream_state", state=state.kind, topic=state.topic, reason=state.reason)
         name, _, symbol = state.topic.rpartition(".")
         for worker in [self._workers[symbol]] if symbol in self._workers else list(self._workers.values()):
-            if (not name or name.startswith("orderbook")) and state.kind != "up":
+            if (not name or name == f"orderbook.{BOOK_DEPTH}") and state.kind != "up":
                 worker.state.book.invalidate()
             if (not name or name.startswith("kline") or self._is_taped(name, worker)) and state.kind in ("up", "gap"):
                 await self._put(worker, CatchUpJob(f"stream_{state.kind}"))

@@ -95,6 +95,9 @@ class FakeBook:
             self.is_ready = False
         return fault
 
+    def check_top(self, top):
+        return None
+
     def invalidate(self):
         self.is_ready = False
 

@@ -145,7 +145,7 @@ class MarketLoop:
         feed = BybitMarketFeed(endpoints.public_ws_url, [], now_ms=client.clock.now_ms)
         service = MarketDataService(
             feed=feed,
-            topics_of=lambda symbol: topics_of([symbol]),
+            topics_of=lambda symbol: topics_of([symbol], depths=settings.AVIGRID["BOOK_DEPTHS"]),
             book_factory=OrderBook,
             storage=DatabaseStorage(client.market, options),
             keeper=ShardKeeper(),

@@ -21,6 +21,7 @@ class Fault(StrEnum):
     CROSSED = "crossed"
     UNKNOWN_DELETE = "unknown_delete"
     RESTART = "restart"
+    TOP_DIFFERS = "top_differs"
 
 
 class OrderBook:
@@ -96,6 +97,14 @@ class OrderBook:
         self.matched_ms = update.matched_ms
         self.sent_ms = update.sent_ms
         return None
+
+    def check_top(self, top: BookUpdate) -> Fault | None:
+        """Held against the shallow book's snapshot of the same moment (equal `seq`), the best prices must be equal."""
+        if not self.is_ready or top.seq != self.seq or not top.bids or not top.asks:
+            return None
+        if (top.bids[0][0], top.asks[0][0]) == (self.best_bid, self.best_ask):
+            return None
+        return self._distrust(Fault.TOP_DIFFERS)
 
     def invalidate(self) -> None:
         """After the connection broke: only a snapshot is believed."""

@@ -240,6 +240,27 @@ class TestStreams:
             policy=QUICK,
         )
 
+    async def test_the_shallow_book_agrees_with_the_deep_one(self, venue: Running, client: BybitClient) -> None:
+        feed = self.market(venue, client, [f"orderbook.50.{SYMBOL}", f"orderbook.1.{SYMBOL}"])
+        book = OrderBook(SYMBOL)
+        compared = 0
+        top: BookUpdate | None = None
+
+        def is_enough(event: Any) -> bool:
+            nonlocal compared, top
+            if isinstance(event, BookUpdate):
+                if event.depth == 1:
+                    top = event
+                else:
+                    assert book.apply(event) is None
+                if top is not None:
+                    compared += top.seq == book.seq
+                    assert book.check_top(top) is None
+            return compared >= 5
+
+        await until(feed.events(), is_enough, [])
+        await feed.aclose()
+
     async def test_every_kind_of_event_and_a_book_that_holds(self, venue: Running, client: BybitClient) -> None:
         feed = self.market(venue, client)
         seen: list[Any] = []

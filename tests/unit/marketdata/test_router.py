@@ -1,9 +1,11 @@
 """Where each event goes, and what is believed after the stream was broken."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
+from avigrid.exchange.bybit.orderbook import OrderBook
 from avigrid.exchange.ports import StreamState
 from avigrid.kernel.clock import FixedClock
 from avigrid.kernel.market import BookUpdate, Kline, PublicTrade, Ticker
@@ -105,6 +107,16 @@ async def test_a_book_fault_asks_for_a_snapshot(desk):
     await desk.route(book(), book("ETHUSDT"), book("ETHUSDT", depth=1))
     assert desk.feed.resyncs == [("orderbook.50.BTCUSDT", "crossed")]
     assert desk.workers["ETHUSDT"].state.book.applied == 1
+
+
+@pytest.mark.parametrize("order", ["top first", "deep first"])
+async def test_the_shallow_book_is_a_second_witness_of_the_best_prices(desk, order):
+    desk.workers["BTCUSDT"].state.book = OrderBook("BTCUSDT")
+    top = replace(book(depth=1, snapshot=True), bids=((98.0, 1.0),))
+    pair = [top, book(snapshot=True)]
+    await desk.route(*(pair if order == "top first" else reversed(pair)))
+    assert desk.feed.resyncs == [("orderbook.50.BTCUSDT", "top_differs")]
+    assert not desk.workers["BTCUSDT"].state.book.is_ready
 
 
 @pytest.mark.parametrize("kind", ["down", "stale", "gap"])

@@ -72,6 +72,25 @@ def test_a_snapshot_may_come_at_any_time_and_a_restart_is_counted() -> None:
     assert book.apply(update(2, ((20.0, 0.0), (19.0, 1.0)))) is None
 
 
+def top(seq: int, bid: float, ask: float) -> BookUpdate:
+    return BookUpdate("BTCUSDT", 1, True, ((bid, 1.0),), ((ask, 1.0),), 3, seq, 0, 0)
+
+
+@pytest.mark.parametrize(("bid", "ask"), [(100.5, 101.0), (100.0, 100.5)])
+def test_other_best_prices_at_the_same_moment_end_trust(bid: float, ask: float) -> None:
+    book = ready()
+    assert book.check_top(top(50, bid, ask)) is Fault.TOP_DIFFERS
+    assert (book.is_ready, book.faults[Fault.TOP_DIFFERS]) == (False, 1)
+    assert book.check_top(top(50, bid, ask)) is None
+
+
+@pytest.mark.parametrize(("seq", "bid", "ask"), [(50, 100.0, 101.0), (49, 1.0, 2.0), (51, 1.0, 2.0)])
+def test_a_witness_that_agrees_or_speaks_of_another_moment(seq: int, bid: float, ask: float) -> None:
+    book = ready()
+    assert book.check_top(top(seq, bid, ask)) is None
+    assert book.is_ready
+
+
 def test_a_crossed_snapshot_is_not_believed() -> None:
     book = OrderBook("BTCUSDT")
     assert book.apply(update(5, ((101.0, 1.0),), ((100.0, 1.0),), snapshot=True)) is Fault.CROSSED
