@@ -171,18 +171,18 @@ class Chaos:
             if at_point:
                 return True
         if turn.victim == "postgres":
-            self.servers.kill_postgres()
+            self.servers.postgres.kill()
         elif turn.victim == "redis":
-            self.servers.kill_redis()
+            self.servers.redis.kill()
         else:
             self.desk.supervisor.children[turn.victim].signal_group(signal.SIGKILL)
         return False
 
     def _revive(self, turn: Round) -> None:
         if turn.victim == "postgres":
-            self.servers.start_postgres()
+            self.servers.postgres.start()
         elif turn.victim == "redis":
-            self.servers.start_redis()
+            self.servers.redis.start()
         for each in self.desk.supervisor.children.values():
             each._falls = 0
             if each.restart_at is not None:

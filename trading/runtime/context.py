@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import structlog
+from django.core.cache import cache
 from django.utils import timezone
 
 from avigrid.common.leases import HeldLease
@@ -14,6 +16,8 @@ from avigrid.kernel.clock import Clock
 from avigrid.kernel.portfolio import VenuePosition
 from trading.runtime.prices import PriceReader
 from trading.services.locking import account_transaction
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -43,6 +47,18 @@ class Context:
         known = self.positions.get((row.symbol, row.position_idx))
         if known is None or row.updated_ms >= known.updated_ms:
             self.positions[row.symbol, row.position_idx] = row
+
+    def look_at_redis(self) -> None:
+        """Without it prices, budgets and clicks are out of step: no new risk until it answers again."""
+        try:
+            cache.set(f"execution:{self.account_id}", 1, 10)
+            if self.redis_down:
+                log.info("redis_back")
+            self.redis_down = False
+        except Exception as error:  # whatever its client raises
+            if not self.redis_down:
+                log.warning("redis_down", error=type(error).__name__)
+            self.redis_down = True
 
     def now(self) -> datetime:
         """This machine's clock: for retries, ages and stamps."""

@@ -322,7 +322,7 @@ class Execution:
         return result.status
 
     def _look_around(self, now_s: float) -> None:
-        self.surroundings.look()
+        self.context.look_at_redis()
         self.triggers.look()
         if self._given_venue is None and active_key_id(self.account_id) != self.venue.key_row:
             log.warning("key_changed")

@@ -143,6 +143,8 @@ class Sender:
     def _send(self, order: Order) -> None:
         fault_point("before_send")
         if order.role == OrderRole.ENTRY.value:
+            if not self.context.redis_down:
+                self.context.look_at_redis()  # the timer alone would let an entry through just after it went
             self._leverage(order.symbol)
         price = self.context.prices.read({order.symbol}).get(order.symbol)
         mark_price = price.mark if price else None

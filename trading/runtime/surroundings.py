@@ -4,7 +4,6 @@ shown in the heartbeat and told once; while one stands nothing new is opened, ex
 from dataclasses import dataclass, field
 
 import structlog
-from django.core.cache import cache
 
 from avigrid.exchange.bybit.connect import try_measure
 from avigrid.kernel.errors import AviGridError, NotModified
@@ -31,17 +30,6 @@ class Surroundings:
     @property
     def are_good(self) -> bool:
         return not self.problems and not self.context.redis_down
-
-    def look(self) -> None:
-        try:
-            cache.set(f"execution:{self.context.account_id}", 1, 10)
-            if self.context.redis_down:
-                log.info("redis_back")
-            self.context.redis_down = False
-        except Exception as error:  # whatever its client raises: without it there is no new risk
-            if not self.context.redis_down:
-                log.warning("redis_down", error=type(error).__name__)
-            self.context.redis_down = True
 
     def measure_clock(self) -> None:
         try_measure(self.venue.clock)
