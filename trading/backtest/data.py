@@ -134,9 +134,9 @@ def prepare(
         raise EmptyRange(f"{symbol}: no 5m bars to replay", symbol=symbol)
     for bars in filter(None, (bars_5m, bars_15m, bars_1m)):
         _check_values(symbol, bars)
-    check_continuous(bars_5m, BAR_5M_MS)
+    _check_interval(symbol, bars_5m, BAR_5M_MS)
     trend_bars = aggregate(bars_5m, BAR_5M_MS, BAR_15M_MS) if bars_15m is None else bars_15m
-    check_continuous(trend_bars, BAR_15M_MS)
+    _check_interval(symbol, trend_bars, BAR_15M_MS)
     fine, fine_of_5m, share = _merge_fine(bars_5m, bars_1m)
     book = book_series(bars_5m, features or {})
     return MarketData(
@@ -191,6 +191,19 @@ def hash_of(symbol: str, series: Sequence[Bars], funding: FundingHistory, book: 
     for name in ("has_book", "time_ms", "mid", "imbalance", "microprice", "spread_bps", "depth_usd"):
         digest.update(getattr(book, name).tobytes())
     return digest.hexdigest()[:16]
+
+
+def _check_interval(symbol: str, bars: Bars, step_ms: int) -> None:
+    """A series of other bars altogether is told apart from one with holes."""
+    steps = np.diff(bars.start_ms)
+    closest_ms = int(steps.min()) if len(steps) else step_ms
+    if closest_ms != step_ms:
+        raise InvalidCandle(
+            f"{symbol}: bars are {closest_ms / 1000:g} s apart, wanted are bars of {step_ms // 60_000} minutes",
+            code="wrong_interval",
+            symbol=symbol,
+        )
+    check_continuous(bars, step_ms)
 
 
 def _check_values(symbol: str, bars: Bars) -> None:

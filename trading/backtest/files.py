@@ -12,6 +12,8 @@ from avigrid.kernel.errors import Rejected
 from trading.avi5.window import Bars
 from trading.backtest.data import FundingHistory
 
+LONGEST_MS_DIGITS = 14
+
 
 class UnreadableFile(Rejected):
     code = "unreadable_file"
@@ -29,6 +31,8 @@ def read_bars(path: Path) -> Bars:
             raise UnreadableFile(
                 f"{path.name} row {number}: want start,open,high,low,close,volume, got {','.join(row)[:80]}"
             ) from None
+    if not starts:
+        raise UnreadableFile(f"{path.name} holds no bars: want rows start,open,high,low,close,volume")
     times = np.array(starts, dtype=np.int64)
     table = np.array(values, dtype=np.float64).reshape(len(values), 5)
     times, first = np.unique(times, return_index=True)
@@ -60,6 +64,8 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 def _millis(text: str) -> int:
     if text.isdigit():
+        if len(text) > LONGEST_MS_DIGITS:
+            raise ValueError(text)
         return int(text)
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:

@@ -1,5 +1,6 @@
 """A grid of configs over the same bars, in shards that any worker can run; every row tells how its neighbours fared."""
 
+import contextlib
 import hashlib
 import itertools
 import json
@@ -39,6 +40,21 @@ class SweepSpec:
                 raise InvalidConfig(f"{name} has no values to sweep over", field=name)
         if self.size > MAX_CONFIGS:
             raise Rejected(f"the grid has {self.size} configs, the limit is {MAX_CONFIGS}", code="grid_too_large")
+        for name, values in self.axes.items():
+            for value in values:
+                self._check_value(name, value)
+
+    def _check_value(self, name: str, value: ConfigValue) -> None:
+        """A value that no combination of the grid makes legal is a mistake; one that some do is left out where not."""
+        try:
+            self.base.replaced({name: value})
+        except InvalidConfig as error:
+            others = {axis: values for axis, values in self.axes.items() if axis != name}
+            for picked in itertools.product(*others.values()):
+                with contextlib.suppress(InvalidConfig):
+                    self.base.replaced({**dict(zip(others, picked, strict=True)), name: value})
+                    return
+            raise error from None
 
     @property
     def size(self) -> int:

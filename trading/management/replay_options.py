@@ -1,7 +1,8 @@
 """Options that the research commands share: which bars, which numbers, which range."""
 
 import json
-from argparse import ArgumentParser
+import os
+from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from trading.backtest.filters import instrument_from_bars
 from trading.backtest.result import BacktestSettings
 
 type Options = Mapping[str, Any]
+LARGEST = Decimal(1_000_000_000)
 
 
 def add_data_options(parser: ArgumentParser) -> None:
@@ -43,6 +45,25 @@ def add_config_options(parser: ArgumentParser) -> None:
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="one number; repeat")
     parser.add_argument("--r-usd", default="100", metavar="USD", help="what one R is worth (100)")
     parser.add_argument("--equity", default="10000", metavar="USD", help="start equity (10000)")
+
+
+def counted(text: str) -> int:
+    """An option's whole number above 0."""
+    if not text.isdigit() or int(text) < 1:
+        raise ArgumentTypeError(f"must be a whole number of at least 1, got {text}")
+    return int(text)
+
+
+def refuse_unwritable(options: Options, *names: str) -> None:
+    """Before the work, not after it: every file that was asked for must have a folder it can be written to."""
+    for name in names:
+        if options.get(name) is None:
+            continue
+        path, option = Path(options[name]), f"--{name.replace('_', '-')}"
+        if path.is_dir():
+            raise Rejected(f"{option} names a folder, {path}; give a file", code="unwritable")
+        if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+            raise Rejected(f"{option} cannot be written: {path.parent} is no folder to write to", code="unwritable")
 
 
 def refuse_where_off() -> None:
@@ -86,6 +107,8 @@ def load(options: Options, config: StrategyConfig) -> list[tuple[MarketData, Ins
     symbols, files = options["symbol"], options["file"]
     if not symbols:
         raise Rejected("--symbol is missing: name at least one", code="missing_symbol")
+    if len(set(symbols)) < len(symbols):
+        raise Rejected("--symbol names one symbol twice", code="symbol_twice")
     if not files:
         return [_stored(symbol, options, config) for symbol in symbols]
     if len(files) != len(symbols):
@@ -157,6 +180,8 @@ def _positive(text: str, name: str) -> Decimal:
         value = Decimal(0)
     if not value.is_finite() or value <= 0:
         raise Rejected(f"{name} must be a number above 0, got {text}", code="bad_number")
+    if value > LARGEST:
+        raise Rejected(f"{name} must be at most {LARGEST:f}, got {text}", code="bad_number")
     return value
 
 

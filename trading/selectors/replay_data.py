@@ -6,6 +6,7 @@ from marketdata.selectors.funding import funding_rates
 from trading.avi5.config import StrategyConfig
 from trading.avi5.window import BAR_5M_MS, Bars
 from trading.backtest.data import EmptyRange, FundingHistory, MarketData, prepare
+from trading.backtest.report import utc
 
 _MINUTE_MS = 60_000
 
@@ -22,9 +23,10 @@ def stored_market_data(
         raise EmptyRange(f"{symbol}: no 5m bars are stored; run manage.py backfill first", symbol=symbol)
     first = oldest if from_ms is None else max(oldest, from_ms - config.history_5m_bars * BAR_5M_MS)
     last = newest + BAR_5M_MS if to_ms is None else min(newest + BAR_5M_MS, to_ms)
-    if first >= last:
+    if first >= last or (from_ms is not None and from_ms >= last):
         raise EmptyRange(
-            f"{symbol}: stored 5m bars reach from {oldest} to {newest}, nothing lies from {from_ms} to {to_ms}",
+            f"{symbol}: stored 5m bars reach from {utc(oldest)} to {utc(newest)}, nothing lies from "
+            f"{'their start' if from_ms is None else utc(from_ms)} to {'their end' if to_ms is None else utc(to_ms)}",
             symbol=symbol,
         )
     trend_first = first - config.history_15m_bars * 15 * _MINUTE_MS

@@ -87,7 +87,10 @@ def test_a_spread_sweep_survives_its_worker_and_its_command(stored: None, monkey
         (("sweep", "--symbol", "TESTUSDT", "--spread", "--file", "x.csv", "--axis", "theta=[0.1]"), "leave --file out"),
         (("sweep", "--follow", "0815"), "there is no sweep 815"),
         (("calibrate", "--symbol", "TESTUSDT"), "calibration needs 210 days"),
-        (("calibrate", "--symbol", "TESTUSDT", "--train-days", "0"), "--train-days must be at least 1"),
+        (
+            ("calibrate", "--symbol", "TESTUSDT", "--train-days", "0"),
+            "must be a whole number of at least 1",
+        ),
     ],
 )
 def test_wrong_input_gets_a_sentence(stored: None, args: tuple[str, ...], sentence: str) -> None:

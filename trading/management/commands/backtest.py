@@ -7,17 +7,19 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from avigrid.kernel.errors import AviGridError
+from avigrid.kernel.errors import AviGridError, Rejected
+from trading.avi5.window import BAR_5M_MS
 from trading.backtest.bias import check_lookahead, check_warm_up
 from trading.backtest.driver import decisions_of, run_backtest
 from trading.backtest.html import report_html
-from trading.backtest.report import Report, decisions_csv_rows, make_report, report_json, trades_csv
+from trading.backtest.report import Report, decisions_csv_rows, make_report, report_json, trades_csv, utc
 from trading.management.replay_options import (
     add_config_options,
     add_data_options,
     config_from,
     load,
     range_from,
+    refuse_unwritable,
     refuse_where_off,
     settings_from,
 )
@@ -49,23 +51,23 @@ class Command(BaseCommand):
         refuse_where_off()
         config, settings = config_from(options), settings_from(options)
         first, _ = range_from(options)
+        refuse_unwritable(options, "trades", "decisions")
+        if options["decisions"] and len(options["symbol"]) > 1:
+            raise Rejected("--decisions takes one symbol: its rows carry no symbol column", code="one_symbol")
+        folder = _folder(options["report"])
         loaded = load(options, config)
         results = [
             run_backtest(data, config, instrument=instrument, settings=settings, from_ms=first)
             for data, instrument in loaded
         ]
         report = make_report(results)
-        if options["report"]:
-            folder = Path(options["report"])
-            folder.mkdir(parents=True, exist_ok=True)
+        if folder is not None:
             (folder / "report.html").write_text(report_html(report))
             (folder / "report.json").write_text(report_json(report))
             (folder / "trades.csv").write_text(trades_csv(results))
         if options["trades"]:
             Path(options["trades"]).write_text(trades_csv(results))
         if options["decisions"]:
-            if len(loaded) > 1:
-                raise CommandError("--decisions takes one symbol: its rows carry no symbol column")
             with Path(options["decisions"]).open("w", newline="") as file:
                 writer = csv.writer(file, lineterminator="\n")
                 decisions = decisions_of(loaded[0][0], config, fees=settings.fees, from_ms=first)
@@ -88,6 +90,10 @@ class Command(BaseCommand):
                 f"{result.symbol}: {len(result.start_ms)} bars, data {result.data_hash}"
                 + (", imbalance by bar proxy" if result.used_proxy else "")
             )
+            cold = len(result.start_ms) - result.warm_bars
+            if cold:
+                begins_ms = int(result.start_ms[cold]) + BAR_5M_MS
+                self.stdout.write(f"{result.symbol}: decisions begin at {utc(begins_ms)}, {cold} bars of warm-up")
         self.stdout.write(f"profile {config.profile.value}, config {config.config_hash}")
         self.stdout.write(f"signals {m.signals}, plans {m.plans}, trades {m.trades}")
         self.stdout.write(
@@ -103,3 +109,15 @@ class Command(BaseCommand):
             f"max drawdown {m.max_drawdown_usd:.2f} USD = {m.max_drawdown_r:.2f} R, exposure {m.exposure_ratio:.1%}"
         )
         self.stdout.write("plans ended by " + ", ".join(f"{name} {count}" for name, count in m.reasons.items()))
+
+
+def _folder(name: str | None) -> Path | None:
+    """Made before the work, so that one that cannot be made costs nothing."""
+    if name is None:
+        return None
+    folder = Path(name)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Rejected(f"--report {name} cannot be made: {error.strerror}", code="unwritable") from error
+    return folder

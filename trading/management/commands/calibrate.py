@@ -15,7 +15,9 @@ from trading.management.replay_options import (
     add_config_options,
     add_data_options,
     config_from,
+    counted,
     load,
+    refuse_unwritable,
     refuse_where_off,
     settings_from,
 )
@@ -33,9 +35,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         add_data_options(parser)
         add_config_options(parser)
-        parser.add_argument("--train-days", type=int, default=180)
-        parser.add_argument("--test-days", type=int, default=30)
-        parser.add_argument("--step-days", type=int, default=30)
+        parser.add_argument("--train-days", type=counted, default=180)
+        parser.add_argument("--test-days", type=counted, default=30)
+        parser.add_argument("--step-days", type=counted, default=30)
         parser.add_argument(
             "--store", action="store_true", help="keep a run over files too; over stored bars it always is"
         )
@@ -54,9 +56,7 @@ class Command(BaseCommand):
         if options["compare"]:
             self._compare(*options["compare"])
             return
-        for name in ("train_days", "test_days", "step_days"):
-            if options[name] < 1:
-                raise CommandError(f"--{name.replace('_', '-')} must be at least 1, got {options[name]}")
+        refuse_unwritable(options, "out", "config_out")
         config = config_from(options)
         walk = WalkForward(
             train_days=options["train_days"],

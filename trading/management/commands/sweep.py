@@ -18,7 +18,9 @@ from trading.management.replay_options import (
     add_config_options,
     add_data_options,
     config_from,
+    counted,
     load,
+    refuse_unwritable,
     refuse_where_off,
     settings_from,
 )
@@ -42,10 +44,14 @@ class Command(BaseCommand):
         add_config_options(parser)
         parser.add_argument("--axis", action="append", default=[], metavar="FIELD=[..]", help="values of one field")
         parser.add_argument("--out", metavar="JSONL", help="rows go here; finished ones are not run again")
-        parser.add_argument("--top", type=int, default=15, metavar="N", help="rows to print (15)")
-        parser.add_argument("--shard-size", type=int, default=200, metavar="N", help="configs between two writes (200)")
+        parser.add_argument("--top", type=counted, default=15, metavar="N", help="rows to print (15)")
+        parser.add_argument(
+            "--shard-size", type=counted, default=200, metavar="N", help="configs between two writes (200)"
+        )
 
-        parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="threads (all cores)")
+        parser.add_argument(
+            "--workers", type=counted, default=os.cpu_count() or 1, metavar="N", help="threads (all cores)"
+        )
 
         parser.add_argument("--spread", action="store_true", help="over stored bars, on Celery workers, and follow it")
         parser.add_argument("--follow", type=int, metavar="RUN", help="follow a sweep that was spread before")
@@ -58,16 +64,20 @@ class Command(BaseCommand):
 
     def _run(self, options: dict[str, Any]) -> None:
         refuse_where_off()
-        if options["follow"] or options["spread"]:
-            self._follow(options["follow"] or self._spread(options), options["top"])
+        if options["follow"] is not None:
+            self._follow(options["follow"], options["top"])
             return
+        if options["spread"]:
+            self._follow(self._spread(options), options["top"])
+            return
+        refuse_unwritable(options, "out")
         config, settings = config_from(options), settings_from(options)
         spec = SweepSpec(config, _axes(options["axis"]))
         loaded = load(options, config)
         data_hash = "-".join(data.data_hash for data, _ in loaded)
         header = {"spec_hash": spec.spec_hash, "data_hash": data_hash, "r_usd": str(settings.r_usd)}
         out = Path(options["out"]) if options["out"] else None
-        shards = max(1, -(-spec.size // max(options["shard_size"], 1)))
+        shards = -(-spec.size // options["shard_size"])
         done = _finished(out, header) if out else {}
         rows = [row for shard in done.values() for row in shard]
         for shard in range(shards):
@@ -127,6 +137,8 @@ def _axes(texts: list[str]) -> dict[str, tuple[ConfigValue, ...]]:
     axes: dict[str, tuple[ConfigValue, ...]] = {}
     for text in texts:
         name, _, raw = text.partition("=")
+        if name.strip() in axes:
+            raise InvalidConfig(f"--axis names {name.strip()} twice", field=name.strip())
         if raw.startswith("["):
             try:
                 values = json.loads(raw)

@@ -2,12 +2,12 @@
 
 import sys
 from argparse import ArgumentParser
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from avigrid.kernel.errors import AviGridError
+from avigrid.kernel.errors import AviGridError, Rejected
 from avigrid.kernel.instrument import FeeRates
 from trading.backtest.bias import check_lookahead, check_warm_up
 from trading.management.replay_options import (
@@ -17,6 +17,8 @@ from trading.management.replay_options import (
     load,
     range_from,
 )
+
+HIGHEST_FEE = Decimal("0.01")
 
 
 class Command(BaseCommand):
@@ -36,9 +38,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
+            fees = FeeRates(_rate(options, "taker"), _rate(options, "maker"))
             is_clean = self._bias(options)
             if not options["no_parity"]:
-                is_clean = self._parity(options) and is_clean
+                is_clean = self._parity(options, fees) and is_clean
         except AviGridError as error:
             raise CommandError(f"{error.message} ({error.code})") from error
         if not is_clean:
@@ -53,7 +56,7 @@ class Command(BaseCommand):
                 is_clean = is_clean and finding.is_clean
         return is_clean
 
-    def _parity(self, options: dict[str, Any]) -> bool:
+    def _parity(self, options: dict[str, Any], fees: FeeRates) -> bool:
         from trading.services.parity import parity_check
 
         first, last = range_from(options)
@@ -61,7 +64,7 @@ class Command(BaseCommand):
             from_ms=first,
             to_ms_=last,
             symbols=tuple(options["symbol"]),
-            fees=FeeRates(Decimal(options["taker"]), Decimal(options["maker"])),
+            fees=fees,
         )
         self.stdout.write(
             f"parity: {found.decisions} stored decisions and {found.signals} signals made again, "
@@ -70,3 +73,16 @@ class Command(BaseCommand):
         for mismatch in found.mismatches[:20]:
             self.stdout.write(f"  {mismatch.symbol} {mismatch.bar_start_ms}: {mismatch.what}")
         return not found.mismatches
+
+
+def _rate(options: dict[str, Any], name: str) -> Decimal:
+    try:
+        rate = Decimal(options[name])
+    except InvalidOperation:
+        rate = Decimal("NaN")
+    if not rate.is_finite() or abs(rate) > HIGHEST_FEE:
+        raise Rejected(
+            f"--{name} must be a rate from -{HIGHEST_FEE} to {HIGHEST_FEE} (0.00055 is 5.5 bps), got {options[name]}",
+            code="bad_number",
+        )
+    return rate

@@ -82,6 +82,11 @@ def test_the_summary_names_costs_and_the_proxy(klines: Path) -> None:
         (["--from", "yesterday"], "--from must be a date"),
         (["--from", "2025-10-02", "--to", "2025-10-01"], "must lie before"),
         (["--to", "2025-09-24T20:00"], "warm-up of 289 5m and 50 15m bars"),
+        (["--from", "2025-09-24", "--to", "2025-09-25"], "288 5m and 96 15m bars do not reach past the warm-up of 289"),
+        (["--r-usd", "1e400"], "--r-usd must be at most 1000000000"),
+        (["--trades", "nowhere/trades.csv"], "--trades cannot be written"),
+        (["--decisions", "."], "--decisions names a folder"),
+        (["--report", "/dev/null/report"], "--report /dev/null/report cannot be made"),
         (["--r-usd", "-5"], "--r-usd must be a number above 0, got -5"),
         (["--file", "nowhere.csv", "--symbol", "B"], "nowhere.csv cannot be read"),
         (["--symbol", "B"], "1 files, 2 symbols"),
@@ -99,6 +104,66 @@ def test_a_broken_row_is_named(tmp_path: Path) -> None:
     path.write_text("start_ms,open,high,low,close,volume\n1758672000000,1,2,1,1.5,3\n1758672300000,1,2,oops,1.5,3\n")
     with pytest.raises(CommandError, match=r"x\.csv row 3: want start,open,high,low,close,volume"):
         run("backtest", "--file", str(path), "--symbol", "A")
+
+
+def test_a_start_inside_the_warm_up_is_told(klines: Path) -> None:
+    """3,000 bars from 2025-09-24 00:00; the 289 bars before the first decision are those of a whole day and one."""
+    base = ("backtest", "--file", str(klines), "--symbol", "TESTUSDT")
+    assert "TESTUSDT: decisions begin at 2025-09-25 00:05, 288 bars of warm-up" in run(*base)
+    assert "decisions begin at 2025-09-25 00:05, 144 bars of warm-up" in run(*base, "--from", "2025-09-24T12:00")
+    assert "decisions begin" not in run(*base, "--from", "2025-09-26")
+
+
+def test_decisions_of_several_symbols_are_refused_before_any_work(
+    klines: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("the replay ran")
+
+    monkeypatch.setattr("trading.management.commands.backtest.run_backtest", never)
+    both = ["--file", str(klines), "--symbol", "AUSDT", "--file", str(klines), "--symbol", "BUSDT"]
+    with pytest.raises(CommandError, match="--decisions takes one symbol"):
+        run("backtest", *both, "--decisions", str(tmp_path / "d.csv"), "--report", str(tmp_path / "report"))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("start_ms,open,high,low,close,volume\n", "holds no bars"),
+        ("99999999999999999999,1,1,1,1,1\n", "row 1: want start,open"),
+        ("".join(f"{i * 60_000},1,1,1,1,1\n" for i in range(1, 9)), "60 s apart, wanted are bars of 5 minutes"),
+        ("300000,1,1,1,1,1\n600000,1,1,1,1,1\n1200000,1,1,1,1,1\n", "do not follow each other after 600000"),
+    ],
+)
+def test_a_file_that_will_not_do(tmp_path: Path, text: str, sentence: str) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(text)
+    with pytest.raises(CommandError, match=sentence):
+        run("backtest", "--file", str(path), "--symbol", "A")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--axis", "thetta=[0.1]"], "unknown field 'thetta'"),
+        (["--axis", "theta=[0.1,7]"], "theta must be a number from 0 to 1, got 7"),
+        (["--axis", "theta=0.1", "--axis", "theta=0.2"], "--axis names theta twice"),
+        (["--axis", "theta=0.1", "--top", "0"], "--top: must be a whole number of at least 1, got 0"),
+        (["--axis", "theta=0.1", "--workers", "x"], "--workers: must be a whole number of at least 1, got x"),
+        (["--axis", "theta=0.1", "--out", "nowhere/rows.jsonl"], "--out cannot be written"),
+    ],
+)
+def test_wrong_input_to_a_sweep_gets_a_sentence(klines: Path, arguments: list[str], sentence: str) -> None:
+    with pytest.raises(CommandError) as refused:
+        run("sweep", "--file", str(klines), "--symbol", "TESTUSDT", *arguments)
+    assert sentence in str(refused.value)
+
+
+@pytest.mark.parametrize("rate", ["abc", "NaN", "0.02"])
+def test_a_fee_that_is_none_is_refused(klines: Path, rate: str) -> None:
+    with pytest.raises(CommandError, match="--taker must be a rate"):
+        run("verify_strategy", "--file", str(klines), "--symbol", "TESTUSDT", "--taker", rate)
 
 
 def test_sweep_goes_on_where_it_stopped(klines: Path, tmp_path: Path) -> None:
