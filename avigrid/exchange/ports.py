@@ -5,7 +5,7 @@ The gateway is synchronous (pybit is); async runtimes call it in a worker thread
 OperatorNeeded.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
@@ -61,7 +61,6 @@ class OrderGateway(Protocol):
     """Private REST of one account."""
 
     def place(self, intent: OrderIntent) -> OrderAck: ...
-    def place_batch(self, intents: Sequence[OrderIntent]) -> list[OrderAck | Exception]: ...
     def cancel(self, *, symbol: str, order_link_id: str = "", order_id: str = "") -> None: ...
     def cancel_all(self, *, symbol: str | None = None) -> int:
         """How many the venue said it cancels; without a symbol, all USDT perpetuals."""

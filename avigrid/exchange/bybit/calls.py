@@ -32,7 +32,6 @@ RECENT_TRADES = Call("recent_trades", "get_public_trade_history")
 TICKERS = Call("tickers", "get_tickers")
 
 CREATE = Call("create", "place_order", 10, writes=True)
-CREATE_BATCH = Call("create_batch", "place_batch_order", 10, writes=True)
 AMEND = Call("amend", "amend_order", 10, writes=True)
 CANCEL = Call("cancel", "cancel_order", 10, writes=True)
 CANCEL_ALL = Call("cancel_all", "cancel_all_orders", 10, writes=True)
@@ -52,7 +51,6 @@ KEY_INFO = Call("key_info", "get_api_key_information", 10)
 PUBLIC_CALLS = (TIME, INSTRUMENTS, RISK_LIMIT, KLINE, FUNDING, RECENT_TRADES, TICKERS)
 PRIVATE_CALLS = (
     CREATE,
-    CREATE_BATCH,
     AMEND,
     CANCEL,
     CANCEL_ALL,

@@ -1,11 +1,10 @@
 """Private REST of one account: the OrderGateway of `avigrid.exchange.ports`. Synchronous and thread-safe."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 
 from avigrid.exchange.bybit import calls
 from avigrid.exchange.bybit.calls import Call, Lane
-from avigrid.exchange.bybit.codec.batch import BatchItem, batch_items
 from avigrid.exchange.bybit.codec.execution import executions_of_reply
 from avigrid.exchange.bybit.codec.fields import MalformedMessage, result_of
 from avigrid.exchange.bybit.codec.instrument import fee_rates_of_reply
@@ -14,16 +13,14 @@ from avigrid.exchange.bybit.codec.ledger import ledger_of_reply
 from avigrid.exchange.bybit.codec.order import order_ack, order_params, orders_of_reply
 from avigrid.exchange.bybit.codec.position import positions_of_reply
 from avigrid.exchange.bybit.codec.wallet import wallet_of_reply
-from avigrid.exchange.bybit.errors import error_for_code
 from avigrid.exchange.bybit.paging import Reply, pages, weeks
 from avigrid.exchange.bybit.rest import RestClient
-from avigrid.kernel.errors import AviGridError, Bug, OutcomeUnknown, Rejected
+from avigrid.kernel.errors import Bug, OutcomeUnknown, Rejected
 from avigrid.kernel.instrument import FeeRates
 from avigrid.kernel.money import plain
 from avigrid.kernel.orders import Execution, OrderAck, OrderIntent, OrderType, VenueOrder
 from avigrid.kernel.portfolio import KeyInfo, LedgerRow, VenuePosition, Wallet
 
-MAX_BATCH = 10  # the venue's pages disagree (10 or 20); 10 suits both
 _LINEAR: dict[str, object] = {"category": "linear"}
 _USDT: dict[str, object] = {"category": "linear", "settleCoin": "USDT"}
 
@@ -42,17 +39,6 @@ class BybitGateway:
             return order_ack(reply)
         except MalformedMessage as error:
             raise _unreadable(calls.CREATE, error) from error
-
-    def place_batch(self, intents: Sequence[OrderIntent]) -> list[OrderAck | Exception]:
-        """One outcome for each intent, in order; chunks are sent one after the other and fail apart."""
-        outcomes: list[OrderAck | Exception] = []
-        for first in range(0, len(intents), MAX_BATCH):
-            chunk = intents[first : first + MAX_BATCH]
-            try:
-                outcomes.extend(_outcome(item) for item in self._send_batch(chunk))
-            except AviGridError as error:
-                outcomes.extend(error for _ in chunk)
-        return outcomes
 
     def cancel(self, *, symbol: str, order_link_id: str = "", order_id: str = "") -> None:
         """An order that is gone already raises OrderNotFound: look what became of it."""
@@ -156,15 +142,6 @@ class BybitGateway:
     def key_info(self) -> KeyInfo:
         return key_info_of_reply(self._read(calls.KEY_INFO, {}))
 
-    def _send_batch(self, intents: Sequence[OrderIntent]) -> list[BatchItem]:
-        params = {**_LINEAR, "request": [order_params(intent) for intent in intents]}
-        lane = min(lane_of(intent) for intent in intents)
-        reply = self._write(calls.CREATE_BATCH, params, lane, cost=len(intents))
-        try:
-            return batch_items(reply, expected=len(intents))
-        except MalformedMessage as error:
-            raise _unreadable(calls.CREATE_BATCH, error) from error
-
     def _executions(self, params: dict[str, object]) -> dict[str, Execution]:
         found = self._newest_last(calls.EXECUTIONS, {**params, "limit": 100}, executions_of_reply)
         return {execution.reference: execution for execution in found}
@@ -183,8 +160,8 @@ class BybitGateway:
     def _read(self, call: Call, params: dict[str, object]) -> dict[str, object]:
         return self._rest.call(call, params, lane=Lane.READ, patience_s=self._read_patience_s)
 
-    def _write(self, call: Call, params: dict[str, object], lane: Lane, *, cost: int = 1) -> dict[str, object]:
-        return self._rest.call(call, params, lane=lane, cost=cost, patience_s=self._write_patience_s)
+    def _write(self, call: Call, params: dict[str, object], lane: Lane) -> dict[str, object]:
+        return self._rest.call(call, params, lane=lane, patience_s=self._write_patience_s)
 
 
 def lane_of(intent: OrderIntent) -> Lane:
@@ -192,12 +169,6 @@ def lane_of(intent: OrderIntent) -> Lane:
     if not intent.reduce_only:
         return Lane.ENTRY
     return Lane.PROTECT if intent.order_type is OrderType.MARKET else Lane.EXIT
-
-
-def _outcome(item: BatchItem) -> OrderAck | Exception:
-    if item.code == 0:
-        return OrderAck(order_id=item.order_id, order_link_id=item.order_link_id)
-    return error_for_code(item.code, item.message, writes=True, call=calls.CREATE_BATCH.name)
 
 
 def _unreadable(call: Call, error: MalformedMessage) -> OutcomeUnknown:

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from avigrid.exchange.bybit.codec.batch import batch_items
 from avigrid.exchange.bybit.codec.execution import executions_of_reply
 from avigrid.exchange.bybit.codec.fields import MalformedMessage
 from avigrid.exchange.bybit.codec.instrument import fee_rates_of_reply, instruments_of_reply, risk_tiers_of_reply
@@ -350,15 +349,3 @@ class TestKey:
 
     def test_the_epoch_means_never(self) -> None:
         assert self.info(expiredAt="1970-01-01T00:00:00Z").expires == ""
-
-
-def test_a_batch_of_another_length_than_asked_is_unreadable() -> None:
-    reply = {
-        "result": {"list": [{"orderId": "1", "orderLinkId": "a"}]},
-        "retExtInfo": {"list": [{"code": 0, "msg": "OK"}]},
-    }
-    assert batch_items(reply, expected=1)[0].order_id == "1"
-    with pytest.raises(MalformedMessage):
-        batch_items(reply, expected=2)
-    with pytest.raises(MalformedMessage):
-        batch_items({**reply, "retExtInfo": {}}, expected=1)

@@ -10,7 +10,7 @@ from avigrid.exchange.bybit.calls import Call, Lane
 from avigrid.exchange.bybit.codec.fields import MalformedMessage
 from avigrid.exchange.bybit.gateway import BybitGateway
 from avigrid.exchange.bybit.market import BybitMarket
-from avigrid.kernel.errors import Bug, DuplicateOrder, OutcomeUnknown, Rejected, Retryable
+from avigrid.kernel.errors import Bug, OutcomeUnknown, Rejected
 from avigrid.kernel.orders import OrderAck, OrderIntent, OrderType, Side, TimeInForce
 
 WEEK_MS = 604_800_000
@@ -118,52 +118,6 @@ class TestPlacing:
         with pytest.raises(OutcomeUnknown) as raised:
             gateway(Wire(create={"result": {"nothing": 1}})).place(intent())
         assert raised.value.code == "unreadable_ack"
-
-
-class TestBatch:
-    def answer(self, params: Params) -> dict[str, Any]:
-        acks, codes = [], []
-        for order in params["request"]:
-            is_duplicate = order["orderLinkId"] == "dup"
-            acks.append({"orderId": "" if is_duplicate else "o", "orderLinkId": order["orderLinkId"]})
-            codes.append({"code": 110072 if is_duplicate else 0, "msg": ""})
-        return {"result": {"list": acks}, "retExtInfo": {"list": codes}}
-
-    def test_outcomes_stand_in_the_order_of_the_intents(self) -> None:
-        wire = Wire(create_batch=self.answer)
-        outcomes = gateway(wire).place_batch([intent("a"), intent("dup"), intent("b")])
-        assert (outcomes[0], outcomes[2]) == (OrderAck("o", "a"), OrderAck("o", "b"))
-        assert isinstance(outcomes[1], DuplicateOrder)
-        assert wire.asked[0][3] == 3
-        assert "category" not in wire.asked[0][1]["request"][0]
-
-    def test_chunks_of_ten_fail_apart(self) -> None:
-        chunks = iter([OutcomeUnknown("lost"), None, Retryable("no budget")])
-
-        def answer(params: Params) -> Any:
-            return next(chunks) or self.answer(params)
-
-        wire = Wire(create_batch=answer)
-        outcomes = gateway(wire).place_batch([intent(f"i{n}") for n in range(25)])
-        assert [len(asked[1]["request"]) for asked in wire.asked] == [10, 10, 5]
-        assert all(isinstance(outcome, OutcomeUnknown) for outcome in outcomes[:10])
-        assert outcomes[10] == OrderAck("o", "i10")
-        assert all(isinstance(outcome, Retryable) for outcome in outcomes[20:])
-
-    def test_the_most_urgent_order_names_the_lane(self) -> None:
-        wire = Wire(create_batch=self.answer)
-        gateway(wire).place_batch([intent("a"), intent("b", reduce_only=True)])
-        assert wire.asked[0][2] is Lane.EXIT
-
-    def test_a_short_answer_leaves_every_order_unknown(self) -> None:
-        wire = Wire(create_batch={"result": {"list": []}, "retExtInfo": {"list": []}})
-        outcomes = gateway(wire).place_batch([intent("a"), intent("b")])
-        assert all(isinstance(outcome, OutcomeUnknown) for outcome in outcomes)
-
-    def test_nothing_to_send_sends_nothing(self) -> None:
-        wire = Wire()
-        assert gateway(wire).place_batch([]) == []
-        assert wire.asked == []
 
 
 class TestChanges:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avigrid.exchange.bybit.calls import CANCEL, CREATE, CREATE_BATCH, KLINE, PRIVATE_CALLS, REALTIME, Lane
+from avigrid.exchange.bybit.calls import CANCEL, CREATE, KLINE, PRIVATE_CALLS, REALTIME, Lane
 from avigrid.exchange.bybit.limits import IP_LIMIT, Limiter, LocalWindows
 from avigrid.kernel.errors import Retryable
 
@@ -78,11 +78,11 @@ def test_groups_do_not_share_and_accounts_do_not_either() -> None:
     assert wall.now_s == 0.0
 
 
-def test_a_batch_costs_one_unit_per_order_and_a_whole_window_is_granted_when_empty() -> None:
+def test_a_call_of_several_units_and_a_whole_window_is_granted_when_empty() -> None:
     wall = Wall()
     budget = limiter(wall, share=0.9)
-    budget.acquire(CREATE_BATCH, Lane.PROTECT, cost=10, patience_s=0.0)
-    budget.acquire(CREATE_BATCH, Lane.ENTRY, cost=3, patience_s=5.0)
+    budget.acquire(CREATE, Lane.PROTECT, cost=10, patience_s=0.0)
+    budget.acquire(CREATE, Lane.ENTRY, cost=3, patience_s=5.0)
     assert wall.now_s == pytest.approx(1.0)
 
 
