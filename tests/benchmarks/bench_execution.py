@@ -131,6 +131,78 @@ def frames(count: int) -> dict[str, Any]:
     }
 
 
+def mixed_frames(fills: int) -> dict[str, Any]:
+    """As the venue sends them for every fill of an order of ours: order, execution, position, wallet."""
+    from django.utils import timezone
+
+    from tests.support.trading_desk import trading_desk
+    from trading.models import Fill, Order
+    from trading.runtime.inbox import Heard
+
+    with trading_desk(balance="10000000") as desk:
+        _loosen(desk.account.pk)
+        desk.start()
+        plan = desk.placed(symbol="SOLUSDT", profile="grid", rungs=20, r_usd="5000")
+        desk.until(lambda: Order.objects.filter(status="intent").count() == 0, timeout_s=60)
+        desk.settle()
+        assert desk.execution is not None
+        resting = [row for row in desk.client.gateway.open_orders() if row.order_link_id.startswith("av-")]
+        entries = set(plan.orders.filter(role="entry").values_list("order_link_id", flat=True))
+        told = _told_of_fills([row for row in resting if row.order_link_id in entries], fills, desk)
+        burst = 5
+        booked, taken = Fill.objects.count(), []
+        started, cpu = time.perf_counter(), time.thread_time()
+        for first in range(0, fills, burst):
+            began = time.perf_counter()
+            events = [event for four in told[first : first + burst] for event in four]
+            desk.execution.hearing.take([Heard(event, timezone.now()) for event in events])
+            taken.append(time.perf_counter() - began)
+        whole_s, cpu_s = time.perf_counter() - started, time.thread_time() - cpu
+        assert Fill.objects.count() == booked + fills
+    return {
+        "mixed_frames_per_s": round(fills * 4 / whole_s),
+        "cpu_ms_per_mixed_frame": round(cpu_s / fills / 4 * 1000, 3),
+        f"mixed_burst_of_{burst * 4}_to_commit": _quantiles(taken),
+    }
+
+
+def _told_of_fills(orders: list[Any], fills: int, desk: Any) -> list[tuple[Any, ...]]:
+    """Each order is filled in equal parts, one after the other; the position grows with them."""
+    from avigrid.kernel.orders import Execution
+
+    assert orders
+    wallet = desk.client.gateway.wallet()
+    position = next(
+        row for row in desk.client.gateway.position("SOLUSDT") if row.position_idx == orders[0].position_idx
+    )
+    parts = -(-fills // len(orders))
+    now_ms, told, size = desk.client.clock.now_ms(), [], position.size
+    for number in range(fills):
+        order, part = orders[number // parts], number % parts + 1
+        step, at_ms = D("0.1"), now_ms + number
+        assert order.quantity > step * parts, order
+        assert order.price is not None
+        size += step
+        execution = Execution(
+            exec_id=f"mixed{number}",
+            order_id=order.order_id,
+            order_link_id=order.order_link_id,
+            symbol=order.symbol,
+            side=order.side,
+            price=order.price,
+            quantity=step,
+            fee_usd=order.price * step * D("0.0002"),
+            is_maker=True,
+            time_ms=at_ms,
+        )
+        frame = replace(
+            order, status="PartiallyFilled", filled_qty=step * part, avg_price=order.price, updated_ms=at_ms
+        )
+        held = replace(position, side=order.side, size=size, avg_price=order.price, updated_ms=at_ms)
+        told.append((frame, execution, held, wallet))
+    return told
+
+
 def reconciliation() -> dict[str, Any]:
     from avigrid.exchange.simulator.sources.catalogue import DEFAULT_SYMBOLS
     from tests.support.trading_desk import trading_desk
@@ -175,7 +247,12 @@ def main() -> None:
     databases = setup_databases(verbosity=0, interactive=False)
     report: dict[str, Any] = {}
     try:
-        for measure in (lambda: clicks(rounds), lambda: frames(max(rounds * 40, 1000)), reconciliation):
+        for measure in (
+            lambda: clicks(rounds),
+            lambda: frames(max(rounds * 40, 1000)),
+            lambda: mixed_frames(rounds * 10),
+            reconciliation,
+        ):
             report |= measure()
             call_command("flush", verbosity=0, interactive=False)
     finally:
