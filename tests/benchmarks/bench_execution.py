@@ -241,9 +241,11 @@ def main() -> None:
     from django.core.management import call_command
     from django.test.utils import setup_databases, teardown_databases
 
+    from avigrid.common import push
     from tests.support import audit_flush
 
     audit_flush.install()
+    push.start_background()  # as the execution process does
     databases = setup_databases(verbosity=0, interactive=False)
     report: dict[str, Any] = {}
     try:

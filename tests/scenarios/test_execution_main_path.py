@@ -1,5 +1,6 @@
 """Click to closed plan on the simulated exchange, over the wire."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 from django.utils import timezone
@@ -7,7 +8,7 @@ from django.utils import timezone
 from avigrid.kernel.orders import Execution, OrderAck, OrderIntent, Side
 from risk.selectors import guards_of
 from tests.support.trading_desk import TradingDesk
-from trading.models import Fill, LedgerEntry, Order, Plan, Position, SlippageRecord
+from trading.models import EquitySnapshot, Fill, LedgerEntry, Order, Plan, Position, SlippageRecord
 from trading.runtime.inbox import Heard
 from trading.services.plan_commands import plan_break_even, plan_close
 from trading.services.times import to_ms
@@ -140,3 +141,12 @@ def test_a_fill_does_not_wait_for_a_whole_ladder_to_be_sent(desk: TradingDesk) -
     assert seen[:2] == [False, False]
     assert len(seen) >= 6
     assert all(seen[2:6])
+
+
+def test_of_a_burst_of_wallets_the_last_is_kept(desk: TradingDesk) -> None:
+    execution = desk.start()
+    EquitySnapshot.objects.all().delete()
+    wallet = desk.client.gateway.wallet()
+    told = [replace(wallet, equity_usd=Decimal(equity)) for equity in (9_991, 9_992, 9_993)]
+    execution.hearing.take([Heard(one, timezone.now()) for one in told])
+    assert [row.equity_usd for row in EquitySnapshot.objects.all()] == [Decimal(9_993)]

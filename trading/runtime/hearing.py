@@ -85,6 +85,7 @@ class Hearing:
             self._executions(executions, effects, source="stream")
             for one in heard:
                 self._one(one, effects)
+            self._wallet(heard)
             self.step(effects.plans)
             fault_point("inside_booking")
         return effects
@@ -96,8 +97,12 @@ class Hearing:
         elif isinstance(event, VenuePosition):
             self.context.see_position(event)
             effects.positions.add((event.symbol, event.position_idx))
-        elif isinstance(event, Wallet):
-            equity_store(account_id=self.context.account_id, wallet=event, at_ms=self.context.exchange_ms())
+
+    def _wallet(self, heard: Sequence[Heard]) -> None:
+        """The last word of a burst: one comes with every fill, and the earlier ones lack what is booked by now."""
+        last = next((one.event for one in reversed(heard) if isinstance(one.event, Wallet)), None)
+        if last is not None:
+            equity_store(account_id=self.context.account_id, wallet=last, at_ms=self.context.exchange_ms())
 
     def order_row(self, row: VenueOrder, effects: Effects, *, is_query: bool) -> Order | None:
         """Within the books. None where the order is not ours."""
