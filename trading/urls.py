@@ -5,6 +5,7 @@ from django.urls import path
 from trading.views import (
     alert_hook,
     audit,
+    auto_mode,
     break_it,
     desk,
     performance,
@@ -48,6 +49,8 @@ urlpatterns = [
     path("research/<int:run_id>/activate", research.research_activate, name="research_activate"),
     path("risk/", risk.risk_page, name="risk"),
     path("risk/rearm", risk.rearm_view, name="rearm"),
+    path("risk/auto-mode", auto_mode.auto_grant_view, name="auto_grant"),
+    path("risk/auto-mode/revoke", auto_mode.auto_revoke_view, name="auto_revoke"),
     path("risk/flatten", risk.flatten_view, name="flatten"),
     path("system/", system.system_page, name="system"),
     path("system/doctor", system.doctor_view, name="doctor"),

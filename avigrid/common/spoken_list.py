@@ -376,6 +376,7 @@ SENTENCES = frozenset(
         _("{0} has the wrong type: {1}"),
         _("{0} is a whole number, got {1}"),
         _("{0} is active."),
+        _("{0} is halted: re-arm first, then grant auto mode."),
         _("{0} is in stage {1} already."),
         _("{0} is in stage {1}: {2} comes before {3}."),
         _("{0} is in {1} mode, {2} is wanted."),

@@ -1,7 +1,8 @@
 """What was decided and changed, newest first."""
 
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
+from risk.core.states import State
 from risk.models import RiskDecision, TradingStateChange
 
 
@@ -20,3 +21,14 @@ def decisions(
     if symbol is not None:
         rows = rows.filter(symbol=symbol)
     return rows if ruling is None else rows.filter(ruling=ruling)
+
+
+def halted_since(moment: str) -> Exists:
+    """For a query over rows with an account and a symbol: was either HALTED at or after the row's `moment`?"""
+    halts = TradingStateChange.objects.filter(
+        Q(symbol__isnull=True) | Q(symbol=OuterRef("symbol")),
+        account_id=OuterRef("account_id"),
+        after=State.HALTED,
+        at__gte=OuterRef(moment),
+    )
+    return Exists(halts)

@@ -10,7 +10,7 @@ import structlog
 from django.utils import timezone
 
 from trading.selectors.exchange_time import exchange_time
-from trading.services.auto_mode import auto_place, signals_due
+from trading.services.auto_mode import auto_modes_halted, auto_place, signals_due
 from trading.services.times import from_ms
 
 log = structlog.get_logger(__name__)
@@ -23,6 +23,7 @@ class AutoClicks:
     def run(self, account_id: int) -> int:
         """How many were placed. Without an execution process that answers nothing is due."""
         now = timezone.now()
+        auto_modes_halted(account_id=account_id, now=now)
         clock = exchange_time(account_id)
         if clock is None or clock.is_stale:
             return 0

@@ -3,6 +3,7 @@
 from trading.models import Plan
 from trading.runtime.screen import Context, registry
 from trading.selectors import (
+    auto_mode,
     decisions,
     demo_faults,
     desk,
@@ -65,6 +66,12 @@ def _risk(role: str) -> Context:
     return {"risk": risk_page.risk_page(account.pk) if account else None}
 
 
+def _auto_modes(role: str) -> Context:
+    account = desk.primary_account()
+    modes = auto_mode.auto_modes_shown(account.pk) if account else []
+    return {"modes": modes, "may_trade": role in ("trader", "admin")}
+
+
 def _health(role: str) -> Context:
     account = desk.primary_account()
     return {"health": health.health(account.pk if account else None)}
@@ -98,6 +105,7 @@ registry.add(
         "position",
         "equity",
         "trading_state",
+        "auto_mode",
         "finding",
         "reconciliation",
         "heartbeat",
@@ -133,6 +141,7 @@ registry.add(
     _risk,
     dirtied_by={"plan", "fill", "position", "equity", "trading_state", "risk_limits", "heartbeat"},
 )
+registry.add("auto_modes", "trading/partials/_auto_modes.html", _auto_modes, dirtied_by={"auto_mode", "trading_state"})
 registry.add("health", "trading/partials/_health.html", _health, dirtied_by={"price", "heartbeat"})
 registry.add(
     "faults",

@@ -16,6 +16,7 @@ from trading.runtime.faults import fault_point
 from trading.runtime.flatten import ESCALATE_AFTER, Flattener
 from trading.runtime.guarding import plan_guarded
 from trading.services.alerts import alert_raise
+from trading.services.auto_mode import auto_modes_halted
 from trading.services.plan_commands import plan_kill
 from trading.services.plan_step import plan_step
 
@@ -38,7 +39,8 @@ class Halting:
     running: dict[str, Flattening] = field(default_factory=dict)
 
     def run(self) -> None:
-        """Level-triggered: entries of halted plans go, running flattenings continue."""
+        """Level-triggered: entries of halted plans go, auto modes end, running flattenings continue."""
+        auto_modes_halted(account_id=self.context.account_id, now=self.context.now())
         for plan in Plan.objects.filter(
             account_id=self.context.account_id, status__in=OPEN_PLAN_STATUSES, entries_cancelled=False
         ).exclude(status="closing"):

@@ -20,6 +20,7 @@ from trading.runtime.flatten import ESCALATE_AFTER, Flattener
 from trading.runtime.venue import VenueAccess, open_venue
 from trading.selectors.exchange_time import EXECUTION_STALE_S, process_name
 from trading.services.alerts import alert_raise
+from trading.services.auto_mode import auto_modes_halted
 from trading.services.plan_commands import plan_cancel_entries, plan_kill
 
 log = structlog.get_logger(__name__)
@@ -108,6 +109,7 @@ def flatten_now(
 
 def _state(account_id: int, symbol: str | None, reason: str, actor: str, source: StateSource, *, flatten: bool) -> None:
     halt(account_id=account_id, symbol=symbol, source=source, reason=reason, actor=actor, flatten=flatten)
+    auto_modes_halted(account_id=account_id, now=timezone.now())
 
 
 def _plans(account_id: int, symbol: str | None, act: Callable[[int], object]) -> None:

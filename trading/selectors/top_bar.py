@@ -24,6 +24,7 @@ from trading.models import (
     ReconciliationRun,
 )
 from trading.selectors.alive import is_alive, process_label
+from trading.selectors.auto_mode import auto_modes_shown
 from trading.selectors.desk import PlanRow, plan_rows
 from trading.selectors.open_plans import newest_wallet, open_findings
 from trading.selectors.stages import StandingOverride, standing_override
@@ -60,6 +61,8 @@ class TopBar:
     pnl_today_r: Decimal
     open_risk_r: Decimal
     max_risk_r: Decimal
+    auto_symbols: Sequence[str] = ()
+    """Where signals are placed without anybody clicking."""
     override: StandingOverride | None = None
     """The strategy is live without the proof of its validation: on every page for as long as that stands."""
 
@@ -95,6 +98,7 @@ def top_bar() -> TopBar:
         pnl_today_r=today / limits.r_usd,
         open_risk_r=sum((_open_risk(row) for row in rows), ZERO) / limits.r_usd,
         max_risk_r=limits.max_total_risk_r,
+        auto_symbols=[mode.symbol for mode in auto_modes_shown(account.pk)],
         override=standing_override(),
     )
 

@@ -10,8 +10,10 @@ from accounts.services.audit import audit
 from avigrid.common import push
 from avigrid.kernel.errors import Rejected
 from marketdata.selectors.instruments import whitelist
+from risk.core.states import State
+from risk.selectors.guards import effective_state
 from trading.models import AutoMode, PlanOrigin, Signal, SignalStatus
-from trading.selectors.auto_mode import auto_mode_of, auto_modes_standing
+from trading.selectors.auto_mode import auto_mode_of, auto_modes_overtaken, auto_modes_standing
 from trading.services.locking import account_transaction
 from trading.services.placing import Placement, signal_place
 
@@ -27,7 +29,8 @@ def auto_mode_grant(
 ) -> AutoMode:
     """From now on for `minutes`; a permission that stands is replaced by this one.
 
-    Raises Rejected: `otp_needed`, `reason_needed`, `auto_minutes` (outside 5 minutes to a day), `unknown_symbol`.
+    Raises Rejected: `otp_needed`, `reason_needed`, `auto_minutes` (outside 5 minutes to a day), `unknown_symbol`,
+    `halted`.
     """
     if not otp_used:
         raise Rejected("This needs a one-time password.", code="otp_needed")
@@ -41,7 +44,10 @@ def auto_mode_grant(
         )
     if symbol not in whitelist():
         raise Rejected(f"{symbol} is not traded here.", code="unknown_symbol", symbol=symbol)
+    auto_modes_halted(account_id=account_id, now=now)
     with account_transaction(account_id):
+        if effective_state(account_id, symbol) is State.HALTED:
+            raise Rejected(f"{symbol} is halted: re-arm first, then grant auto mode.", code="halted", symbol=symbol)
         before = auto_mode_of(account_id, symbol, now=now)
         AutoMode.objects.filter(account_id=account_id, symbol=symbol, revoked_at__isnull=True).update(
             revoked_at=now, revoked_by=user
@@ -85,6 +91,27 @@ def auto_mode_revoke(*, account_id: int, symbol: str, user: "User", now: datetim
         )
         push.event("auto_mode", {"symbol": symbol, "until": None})
     return True
+
+
+def auto_modes_halted(*, account_id: int, now: datetime) -> int:
+    """A HALT ends every permission it overtakes, for good: after the re-arm somebody grants anew. Answers how many."""
+    if not auto_modes_overtaken(account_id, now=now):
+        return 0
+    with account_transaction(account_id):
+        overtaken = auto_modes_overtaken(account_id, now=now)
+        for mode in overtaken:
+            mode.revoked_at = now
+            mode.save(update_fields=["revoked_at"])
+            audit(
+                actor="halt",
+                action="auto_mode.revoked",
+                obj=mode,
+                before={"symbol": mode.symbol, "until": mode.until},
+                after={"until": None},
+                reason="HALT",
+            )
+            push.event("auto_mode", {"symbol": mode.symbol, "until": None})
+    return len(overtaken)
 
 
 def signals_due(*, account_id: int, exchange_now: datetime, now: datetime) -> list[tuple[int, datetime | None]]:

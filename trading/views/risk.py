@@ -5,11 +5,15 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
+from accounts.core.roles import Role
 from accounts.permissions.http import requires
+from accounts.selectors.people import user_role
 from accounts.selectors.trading_accounts import primary_account
 from avigrid.kernel.errors import AviGridError
+from marketdata.selectors.instruments import whitelist
 from risk.core.states import State, StateSource
 from risk.services.states import halt, rearm
+from trading.selectors.auto_mode import auto_modes_shown
 from trading.selectors.risk_page import risk_page as everything
 from trading.services.locking import wake_execution
 from trading.views.frame import page
@@ -18,8 +22,14 @@ from trading.views.frame import page
 @requires("risk.read")
 def risk_page(request: HttpRequest) -> HttpResponse:
     account = primary_account()
-    context: dict[str, object] = {"risk": everything(account.pk) if account else None}
-    return page(request, "trading/risk.html", context, fragments=("risk",))
+    role = user_role(request.user)
+    context: dict[str, object] = {
+        "risk": everything(account.pk) if account else None,
+        "modes": auto_modes_shown(account.pk) if account else [],
+        "may_trade": role is not None and role.includes(Role.TRADER),
+        "watched": sorted(whitelist()),
+    }
+    return page(request, "trading/risk.html", context, fragments=("risk", "auto_modes"))
 
 
 @requires(POST="rearm")

@@ -7,11 +7,12 @@ from django.utils import timezone
 
 from accounts.models import AuditEntry
 from avigrid.kernel.errors import Rejected
+from risk.services.states import halt, rearm
 from tests.integration.trading.test_placing import House
 from tests.support.users import make_user
 from trading.models import AutoMode, Plan, Signal
 from trading.runtime.auto_clicks import AutoClicks
-from trading.selectors.auto_mode import auto_mode_of
+from trading.selectors.auto_mode import auto_mode_of, auto_modes_standing
 from trading.services.auto_mode import auto_mode_grant, auto_mode_revoke, auto_place
 from trading.services.placing import signal_place
 
@@ -115,6 +116,38 @@ def test_what_it_refuses(changes: dict[str, object], code: str) -> None:
         grant(house, **changes)  # type: ignore[arg-type]
     assert refused.value.code == code
     assert not AutoMode.objects.exists()
+
+
+@pytest.mark.parametrize("symbol", [None, SYMBOL], ids=["account", "symbol"])
+def test_a_halt_ends_it_for_good(symbol: str | None) -> None:
+    """Also one that was re-armed before any process looked."""
+    house = House()
+    grant(house)
+    grant(house, "C01USDT")
+    admin = make_user("admin")
+    halt(account_id=house.account.pk, symbol=symbol, reason="odd prices", actor="test")
+    rearm(account_id=house.account.pk, symbol=symbol, reason="checked", actor=admin, otp_used=True)
+    assert auto_mode_of(house.account.pk, SYMBOL, now=timezone.now()) is None
+    left = [mode.symbol for mode in auto_modes_standing(house.account.pk, now=timezone.now())]
+    assert left == ([] if symbol is None else ["C01USDT"])
+    house.signal(SYMBOL)
+    assert AutoClicks().run(house.account.pk) == 0
+    assert not Plan.objects.exists()
+    rows = AuditEntry.objects.filter(action="auto_mode.revoked")
+    assert sorted(row.before["symbol"] for row in rows) == ([SYMBOL, "C01USDT"] if symbol is None else [SYMBOL])
+    assert {row.reason for row in rows} == {"HALT"}
+    assert AutoClicks().run(house.account.pk) == 0
+    assert rows.count() == (2 if symbol is None else 1)
+    grant(house)
+    assert AutoClicks().run(house.account.pk) == 1
+
+
+def test_while_halted_nobody_grants_it() -> None:
+    house = House()
+    halt(account_id=house.account.pk, reason="odd prices", actor="test")
+    with pytest.raises(Rejected) as refused:
+        grant(house)
+    assert refused.value.code == "halted"
 
 
 def _too_large(house: House) -> dict[str, object]:

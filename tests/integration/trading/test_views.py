@@ -59,15 +59,15 @@ def get(client: Client, path: str, status: int = 200) -> str:
 
 
 PAGES = {
-    "/": 21,
-    "/symbols/": 21,
-    "/symbols/AAAUSDT/": 19,
-    "/decisions/": 20,
-    "/plans/": 19,
-    "/performance/": 25,
-    "/risk/": 30,
-    "/system/": 24,
-    "/reconciliation/": 19,
+    "/": 22,
+    "/symbols/": 22,
+    "/symbols/AAAUSDT/": 20,
+    "/decisions/": 21,
+    "/plans/": 20,
+    "/performance/": 26,
+    "/risk/": 31,
+    "/system/": 25,
+    "/reconciliation/": 20,
 }
 
 

@@ -20,7 +20,19 @@ from trading.services.times import from_ms
 
 assert fragments  # fills the registry
 READERS = [screen.Reader(role, language) for role in ("viewer", "trader", "admin") for language in ("en", "ru")]
-PLAIN = ("topbar", "alerts", "signals", "plans", "fills", "symbols", "risk", "health", "faults", "reconciliation")
+PLAIN = (
+    "topbar",
+    "alerts",
+    "signals",
+    "plans",
+    "fills",
+    "symbols",
+    "risk",
+    "auto_modes",
+    "health",
+    "faults",
+    "reconciliation",
+)
 FAMILIES = ("book:AAAUSDT", "tick:AAAUSDT", "decisions:AAAUSDT")
 
 
@@ -201,7 +213,7 @@ def test_facts_are_read_once_for_all_readers_of_one_painting() -> None:
         with CaptureQueriesContext(connection) as counted, reading(facts):
             screen.render("topbar", reader, out_of_band=True)
         counts.append(len(counted))
-    assert counts == [10, 0, 0, 0, 0, 0]
+    assert counts == [11, 0, 0, 0, 0, 0]
 
 
 def test_a_process_that_only_ever_saw_sockets_knows_every_fragment() -> None:
