@@ -25,7 +25,8 @@ DAYS = 30
 @pytest.fixture
 def month_desk(transactional_db: None) -> Iterator[TradingDesk]:
     market = CoarseSource({"BTCUSDT": 60_000.0, "ETHUSDT": 3_000.0, "SOLUSDT": 150.0}, start_ms=START_MS)
-    with trading_desk(symbols=("BTCUSDT", "SOLUSDT", "ETHUSDT"), source=market, balance="100000") as desk:
+    symbols = ("BTCUSDT", "SOLUSDT", "ETHUSDT")
+    with trading_desk(symbols=symbols, source=market, balance="100000", quantum_ms=60_000) as desk:
         changes: dict[str, Decimal | int | bool] = {
             "anti_churn_s": 0,
             "halt_after_stale_s": 1_000_000,

@@ -241,8 +241,9 @@ def trading_desk(
     balance: str = "10000",
     start_ms: int | None = None,
     source: Source | None = None,
+    quantum_ms: int = 1_000,
 ) -> Iterator[TradingDesk]:
-    exchange = ExchangeConfig(hedge=hedge, orders_per_s=1_000, balance_usdt=D(balance))
+    exchange = ExchangeConfig(hedge=hedge, orders_per_s=1_000, balance_usdt=D(balance), quantum_ms=quantum_ms)
     with running_simulator(config=exchange, symbols=symbols, speed=speed, start_ms=start_ms, source=source) as running:
         account = TradingAccount.objects.create(
             label=f"test {running.port}", environment="simulated", hedge_mode=hedge, base_url=running.url

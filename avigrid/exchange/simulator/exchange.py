@@ -28,8 +28,6 @@ from avigrid.exchange.simulator.trade_stream import TradeStream
 from avigrid.exchange.simulator.venue import Venue, VenueConfig
 
 SOCKET_PATHS = {"/v5/public/linear": "public", "/v5/private": "private", "/v5/trade": "trade"}
-QUANTUM_MS = 1_000
-"""The market moves in steps of at most this much between looks at the streams, however far the clock is asked to go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +43,9 @@ class ExchangeConfig:
     orders_per_s: int = 10
     read_only: bool = False
     seed: int = 1
+    quantum_ms: int = 1_000
+    """The market moves by at most this much between looks at the streams, however far the clock is asked to go; one
+    that speaks seldom may take larger steps."""
 
 
 class SimulatedExchange:
@@ -112,7 +113,7 @@ class SimulatedExchange:
         if self.venue.now_ms >= goal_ms:
             self.publish()
         while self.venue.now_ms < goal_ms:
-            self._move(min(goal_ms, self.venue.now_ms + QUANTUM_MS))
+            self._move(min(goal_ms, self.venue.now_ms + self.config.quantum_ms))
         return max(0, target_ms - self.venue.now_ms)
 
     def _move(self, now_ms: int) -> None:

@@ -14,7 +14,7 @@ from avigrid.exchange.simulator.messages import Reply, Request, parse_object
 log = logging.getLogger(__name__)
 
 TICK_S = 0.01
-_SLICE_MS = 2_000
+_QUANTA_A_SLICE = 2
 _SLICE_BUDGET_S = 0.02
 _MAX_LAG_S = 0.5
 _SWEEP_S = 1.0
@@ -69,8 +69,9 @@ class SimulatorServer:
         """Pumps in slices so that requests are served in between; what cannot be caught up slows the clock down."""
         async with self._pumping:
             clock = self.exchange.house.clock
+            slice_ms = _QUANTA_A_SLICE * self.exchange.config.quantum_ms
             began_s = time.monotonic()
-            left_ms = self.exchange.pump(_SLICE_MS)
+            left_ms = self.exchange.pump(slice_ms)
             while left_ms:
                 if time.monotonic() - began_s > _SLICE_BUDGET_S:
                     self.flush()
@@ -80,7 +81,7 @@ class SimulatorServer:
                         clock.hold_back_to(self.exchange.venue.now_ms)
                         self.exchange.house.count("clock_held_back")
                         return
-                left_ms = self.exchange.pump(_SLICE_MS)
+                left_ms = self.exchange.pump(slice_ms)
 
     def flush(self) -> None:
         for connection in list(self.connections):
