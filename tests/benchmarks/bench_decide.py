@@ -58,6 +58,7 @@ def measure(rounds: int) -> dict[str, tuple[float, float, float]]:
 def measure_with_database(rounds: int) -> dict[str, tuple[float, float, float]]:
     from django.db import connection
 
+    from avigrid.common import push
     from marketdata.models import KlineSource
     from marketdata.selectors.times import to_datetime
     from marketdata.services.klines import klines_bulk_store
@@ -104,6 +105,7 @@ def measure_with_database(rounds: int) -> dict[str, tuple[float, float, float]]:
             now=to_datetime(bar.end_ms),
         ).is_new
 
+    push.start_background()  # as the market process does
     most = min(rounds, 15 * 1_000)
     return {
         "window from the database": percentiles_ms(read, rounds),

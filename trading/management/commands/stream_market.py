@@ -5,6 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from avigrid.common import push
 from trading.runtime.market_loop import MarketLoop
 
 
@@ -12,4 +13,5 @@ class Command(BaseCommand):
     help = "Follow the market and decide on every 5-minute close. Example: manage.py stream_market"
 
     def handle(self, *args: Any, **options: Any) -> None:
+        push.start_background()  # a decision does not wait for the screens
         asyncio.run(MarketLoop().run())
