@@ -71,14 +71,14 @@ def _told_ms(desk: TradingDesk) -> int:
 
 
 def _day(desk: TradingDesk, number: int) -> None:
-    """Somebody trades elsewhere; every fifth day two ladders, one up and one down, are filled, sold again, held over a
-    funding and closed."""
-    for side in ("Buy", "Sell", "Buy", "Sell"):
+    """Somebody trades elsewhere; every tenth day two ladders, one up and one down, are filled, sold again, held over
+    two fundings and closed."""
+    for side in ("Buy", "Sell") * 4:
         order = {"action": "foreign_position", "symbol": "BTCUSDT", "side": side, "qty": "0.01"}
         desk.simulator.sim("POST", "/sim/market", order)
-    direction = 1 if number % 10 < 5 else -1
+    direction = -1 if number // 10 % 2 else 1
     sides = {"ETHUSDT": direction, "SOLUSDT": -direction}
-    if number % 5 == 0:
+    if number % 10 == 0:
         plans = [
             desk.opened(symbol=symbol, direction=side, profile="grid", rungs=10, atr_ratio=0.002, r_usd="400")
             for symbol, side in sides.items()
@@ -87,12 +87,12 @@ def _day(desk: TradingDesk, number: int) -> None:
             for symbol, side in sides.items():
                 desk.jump(ratio * side, symbol)
             desk.settle(4)
-        _leap(desk, 8)
+        _leap(desk, 16)
         for plan in plans:
             if Plan.objects.get(pk=plan.pk).is_open:
                 plan_close(plan_id=plan.pk, user="test")
         desk.until(lambda: not any(Plan.objects.get(pk=plan.pk).is_open for plan in plans), what="over")
-        _leap(desk, 16)
+        _leap(desk, 8)
     else:
         _leap(desk, 24)
     if number % 7 == 3:
