@@ -22,7 +22,7 @@ smoke: setup ## the whole main job headless; prints one JSON object
 	@exec $(MANAGE) smoke $(ARGS)
 
 test: setup lint types imports migrations audit ## every check and every test; what CI runs
-	$(PYTHON) -m pytest -n 2 --dist loadfile --ignore tests/e2e $(ARGS)
+	$(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/e2e $(ARGS)
 	$(PYTHON) -m pytest tests/e2e
 
 check: test ## the same under its other name

@@ -13,7 +13,7 @@ from avigrid.kernel.errors import Rejected
 from marketdata.models import KlineSource
 from marketdata.services.klines import klines_bulk_store
 from tests.unit.trading.backtest.synthetic import bars
-from trading.avi5.config import StrategyConfig
+from trading.avi5.config import InvalidConfig, StrategyConfig
 from trading.backtest.driver import run_backtest
 from trading.backtest.filters import instrument_from_bars
 from trading.backtest.report import make_report, report_json
@@ -114,12 +114,19 @@ def test_a_sweep_is_spread_over_parts_and_goes_on_where_it_stopped(stored: None,
     assert ResearchShard.objects.filter(run=run).count() == 3
 
 
+def test_a_sweep_of_an_impossible_value_is_refused_at_once(stored: None) -> None:
+    with pytest.raises(InvalidConfig, match="theta must be a number from 0 to 1, got 7.0"):
+        _start("sweep", axes={"theta": [7, 8]})
+    assert not ResearchRun.objects.exists()
+
+
 def test_a_sweep_without_a_legal_combination_says_so(stored: None) -> None:
-    run = _start("sweep", axes={"theta": [7, 8]})
+    # each is legal beside the defaults 20 and 50, both together are not
+    run = _start("sweep", axes={"trend_fast_bars": [30], "trend_slow_bars": [25]})
     assert sweep_missing(run.pk, now=now) == [0]
     sweep_part_work(run.pk, 0, now=now)
     run = ResearchRun.objects.get(pk=run.pk)
-    assert (run.status, run.error) == ("failed", "None of the 2 combinations is a legal configuration.")
+    assert (run.status, run.error) == ("failed", "None of the 1 combinations is a legal configuration.")
 
 
 def test_a_cancelled_run_stops_at_the_next_part(stored: None, small_shards: None) -> None:
