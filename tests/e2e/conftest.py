@@ -56,6 +56,8 @@ def visit(desk: RunningDesk, browser: Any) -> Iterator[Callable[..., Visit]]:
         visit = Visit(context.new_page(), [])
         visit.listen()
         log_in(desk, visit.page, role)
+        # a code that another test spent within its 30 s is refused with 401, as it should be; no other complaint passes
+        visit.complaints[:] = [text for text in visit.complaints if "status of 401" not in text]
         return visit
 
     yield open_as
