@@ -55,10 +55,20 @@ class OpenLoop:
         return result
 
     async def _one(self, path: str, head: Sequence[str], due_s: float, result: Result) -> None:
-        line = self._idle.pop() if self._idle else Line(*await asyncio.open_connection(self.host, self.port))
         lines = [f"GET {path} HTTP/1.1", f"Host: {self.host}:{self.port}", "Accept: application/json", *head, "", ""]
-        line.writer.write("\r\n".join(lines).encode())
-        status = await self._answer(line)
+        request = "\r\n".join(lines).encode()
+        while True:
+            is_kept = bool(self._idle)
+            line = self._idle.pop() if is_kept else Line(*await asyncio.open_connection(self.host, self.port))
+            line.writer.write(request)
+            try:
+                status = await self._answer(line)
+            except (asyncio.IncompleteReadError, ConnectionError):
+                if not is_kept:
+                    raise
+                line.writer.close()  # the server had closed it while it was idle: as any client, ask on another
+                continue
+            break
         result.took_s.append(time.perf_counter() - due_s)
         if status != 200:
             result.refused[status] = result.refused.get(status, 0) + 1
