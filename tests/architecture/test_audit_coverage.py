@@ -69,6 +69,8 @@ EXCUSED: dict[str, str] = {
     "trading.services.order_events.order_event_apply": "every step is a row of OrderEvent, kept for good",
     "trading.services.order_events.order_frame_apply": "every step is a row of OrderEvent, kept for good",
     "trading.services.order_events.order_steps_store": "every step is a row of OrderEvent, kept for good",
+    "trading.services.order_events.OrderWrites": "every step is a row of OrderEvent, kept for good",
+    "trading.services.order_batch.OrderBatch": "its orders' steps are rows of OrderEvent, kept for good",
     "trading.services.plan_step.order_cancel_request": _STEP,
 }
 

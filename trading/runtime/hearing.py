@@ -19,6 +19,7 @@ from trading.runtime.guarding import plan_guarded
 from trading.runtime.inbox import Heard
 from trading.services.booking import Arrival, executions_book
 from trading.services.equity import equity_store
+from trading.services.order_batch import OrderBatch
 from trading.services.order_events import order_frame_apply
 from trading.services.plan_step import plan_step
 
@@ -82,18 +83,20 @@ class Hearing:
         effects = Effects()
         executions = [Arrival(one.event, one.at) for one in heard if isinstance(one.event, Execution)]
         with self.context.books():
-            self._executions(executions, effects, source="stream")
+            orders = self._orders([one.event for one in heard if isinstance(one.event, Execution | VenueOrder)])
+            self._executions(executions, effects, source="stream", orders=orders)
             for one in heard:
-                self._one(one, effects)
+                self._one(one, effects, orders)
+            orders.store()
             self._wallet(heard)
             self.step(effects.plans)
             fault_point("inside_booking")
         return effects
 
-    def _one(self, one: Heard, effects: Effects) -> None:
+    def _one(self, one: Heard, effects: Effects, orders: OrderBatch) -> None:
         event = one.event
         if isinstance(event, VenueOrder):
-            self.order_row(event, effects, is_query=False)
+            self._order_row(event, effects, orders, is_query=False)
         elif isinstance(event, VenuePosition):
             self.context.see_position(event)
             effects.positions.add((event.symbol, event.position_idx))
@@ -106,20 +109,33 @@ class Hearing:
 
     def order_row(self, row: VenueOrder, effects: Effects, *, is_query: bool) -> Order | None:
         """Within the books. None where the order is not ours."""
-        order = self._order_of(row)
+        orders = self._orders([row])
+        order = self._order_row(row, effects, orders, is_query=is_query)
+        orders.store()
+        return order
+
+    def _order_row(self, row: VenueOrder, effects: Effects, orders: OrderBatch, *, is_query: bool) -> Order | None:
+        order = orders.of(row)
         if order is None:
             return None
-        belief = order_frame_apply(order=order, row=row, is_query=is_query, now=self.context.now())
+        belief = order_frame_apply(
+            order=order, row=row, is_query=is_query, now=self.context.now(), writes=orders.writes
+        )
         if belief.misses_fills:
             effects.owed.add(order.order_link_id)
         effects.plans.add(order.plan_id)
         return order
 
+    def _orders(self, rows: Sequence[Execution | VenueOrder]) -> OrderBatch:
+        return OrderBatch(self.context.account_id, rows)
+
     def execution(self, event: Execution, effects: Effects, *, source: str) -> bool:
         """Within the books. False where it was booked before."""
         return self._executions([Arrival(event, self.context.now())], effects, source=source)
 
-    def _executions(self, arrivals: Sequence[Arrival], effects: Effects, *, source: str) -> bool:
+    def _executions(
+        self, arrivals: Sequence[Arrival], effects: Effects, *, source: str, orders: OrderBatch | None = None
+    ) -> bool:
         if not arrivals:
             return False
         bookings = executions_book(
@@ -128,6 +144,7 @@ class Hearing:
             hedge_mode=self.context.hedge_mode,
             now=self.context.now(),
             source=source,
+            orders=orders,
         )
         for booking in bookings:
             gauges.FILLS.labels(source=source).inc()
@@ -159,9 +176,3 @@ class Hearing:
 
     def _may_enter(self, symbol: str) -> bool:
         return self.entries_allowed and effective_state(self.context.account_id, symbol) is State.ACTIVE
-
-    def _order_of(self, row: VenueOrder) -> Order | None:
-        orders = Order.objects.filter(account_id=self.context.account_id)
-        if row.order_link_id:
-            return orders.filter(order_link_id=row.order_link_id).first()
-        return orders.filter(venue_order_id=row.order_id).first() if row.order_id else None

@@ -20,12 +20,12 @@ from trading.models import (
     Fill,
     LedgerEntry,
     LedgerKind,
-    Order,
     Plan,
     SlippageRecord,
 )
 from trading.services.folding import ledger_entry, plan_totals_refresh, positions_fold
-from trading.services.order_events import belief_of, order_steps_store
+from trading.services.order_batch import OrderBatch
+from trading.services.order_events import belief_of
 from trading.services.times import from_ms
 
 FUNDING = "Funding"
@@ -71,9 +71,18 @@ def execution_book(
 
 
 def executions_book(
-    *, account_id: int, arrivals: Sequence[Arrival], hedge_mode: bool, now: datetime, source: str = "stream"
+    *,
+    account_id: int,
+    arrivals: Sequence[Arrival],
+    hedge_mode: bool,
+    now: datetime,
+    source: str = "stream",
+    orders: OrderBatch | None = None,
 ) -> list[Booking]:
-    """Those that were not in the books yet. A hundred cost little more queries than one."""
+    """Those that were not in the books yet. A hundred cost little more queries than one.
+
+    With `orders` their rows wait for that batch's `store`.
+    """
     unseen = _unseen(account_id, arrivals)
     bookings = [
         booking
@@ -85,11 +94,14 @@ def executions_book(
     trades = [arrival for arrival in unseen if arrival.execution.kind != FUNDING]
     if not trades:
         return bookings
-    fills = _fills_create(account_id, trades, hedge_mode=hedge_mode, now=now, source=source)
+    batch = orders or OrderBatch(account_id, [arrival.execution for arrival in trades])
+    fills = _fills_create(account_id, trades, batch, hedge_mode=hedge_mode, now=now, source=source)
     closed: dict[int, Decimal] = {}
     for key in sorted({(fill.symbol, fill.position_idx) for fill in fills}):
         closed |= positions_fold([fill for fill in fills if (fill.symbol, fill.position_idx) == key])
-    _orders_fill(fills, now)
+    _orders_fill(fills, batch, now)
+    if orders is None:
+        batch.store()
     _entries_note(fills)
     LedgerEntry.objects.bulk_create(ledger_entry(fill, LedgerKind.FEE, -fill.fee_usd) for fill in fills if fill.fee_usd)
     SlippageRecord.objects.bulk_create(
@@ -120,9 +132,8 @@ def booked_references(account_id: int, rows: Sequence[Execution]) -> set[str]:
 
 
 def _fills_create(
-    account_id: int, trades: Sequence[Arrival], *, hedge_mode: bool, now: datetime, source: str
+    account_id: int, trades: Sequence[Arrival], orders: OrderBatch, *, hedge_mode: bool, now: datetime, source: str
 ) -> list[Fill]:
-    orders = _Orders(account_id, [arrival.execution for arrival in trades])
     plans = _Plans(account_id)
     fills = []
     for arrival in trades:
@@ -155,23 +166,6 @@ def _fills_create(
     return Fill.objects.bulk_create(fills)
 
 
-class _Orders:
-    """Ours among the orders that executions name; one object per row, so that a batch folds into it."""
-
-    def __init__(self, account_id: int, rows: Sequence[Execution]) -> None:
-        links = {row.order_link_id for row in rows if row.order_link_id}
-        ids = {row.order_id for row in rows if row.order_id}
-        found = Order.objects.filter(account_id=account_id).filter(
-            Q(order_link_id__in=links) | Q(venue_order_id__in=ids)
-        )
-        orders = list(found.select_related("plan__signal__decision"))
-        self._by_link = {order.order_link_id: order for order in orders}
-        self._by_id = {order.venue_order_id: order for order in orders if order.venue_order_id}
-
-    def of(self, row: Execution) -> Order | None:
-        return self._by_link.get(row.order_link_id) or self._by_id.get(row.order_id)
-
-
 def _entries_note(fills: Sequence[Fill]) -> None:
     """The plan's first entry starts the anti-churn wait; a grid's re-armed rungs do not prolong it."""
     entries: dict[int, list[Fill]] = {}
@@ -198,7 +192,7 @@ def position_idx_of(execution: Execution, *, hedge_mode: bool) -> int:
     return 1 if is_long else 2
 
 
-def _orders_fill(fills: Sequence[Fill], now: datetime) -> None:
+def _orders_fill(fills: Sequence[Fill], orders: OrderBatch, now: datetime) -> None:
     """Each order once, with all of its fills of this batch."""
     for order in {fill.order.pk: fill.order for fill in fills if fill.order is not None}.values():
         mine = [fill for fill in fills if fill.order_id == order.pk]
@@ -211,7 +205,7 @@ def _orders_fill(fills: Sequence[Fill], now: datetime) -> None:
             value += fill.price * fill.quantity
         order.venue_order_id = order.venue_order_id or mine[0].venue_order_id
         order.avg_price = value / belief.filled_qty
-        order_steps_store(order=order, steps=steps, now=now, evidence=f"execution {mine[-1].exec_id}")
+        orders.writes.take(order, steps, now=now, evidence=f"execution {mine[-1].exec_id}")
 
 
 def _slippage(fill: Fill, *, is_entry: bool) -> SlippageRecord | None:
