@@ -2,6 +2,7 @@
 
 from trading.models.auto_mode import AutoMode
 from trading.models.delivery import Delivery
+from trading.models.fee_rates import AccountFeeRates
 from trading.models.fills import EquitySnapshot, Fill, LedgerEntry, LedgerKind, Position, SlippageRecord
 from trading.models.notification_channel import NotificationChannel
 from trading.models.orders import LIVE_STATUSES, TERMINAL_STATUSES, Order, OrderEvent
@@ -19,6 +20,7 @@ __all__ = [
     "LIVE_STATUSES",
     "OPEN_PLAN_STATUSES",
     "TERMINAL_STATUSES",
+    "AccountFeeRates",
     "AutoMode",
     "Decision",
     "Delivery",

@@ -49,6 +49,8 @@ class ModelledPlan(models.Model):
     observed_from = models.CharField(max_length=8, blank=True, default="")
     """`fills` or `book`."""
     data_hash = models.CharField(max_length=16, blank=True, default="")
+    market = models.CharField(max_length=16, blank=True, default="")
+    """Whose bars it was modelled on: the environment of the market data then; empty where nobody noted it."""
 
     class Meta:
         ordering = ["-decided_at", "-id"]
