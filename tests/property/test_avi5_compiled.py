@@ -13,6 +13,7 @@ from trading.avi5.config import StrategyConfig
 from trading.backtest.compiled import arrays_for, run_compiled, sweep_compiled
 from trading.backtest.compiled_plan import REASONS
 from trading.backtest.compiled_scan import SUMMARY_FIELDS
+from trading.backtest.data import MarketData
 from trading.backtest.driver import run_backtest
 from trading.backtest.result import BacktestSettings
 
@@ -23,9 +24,14 @@ def configs(draw: st.DrawFn) -> StrategyConfig:
         {
             "profile": draw(st.sampled_from(["swing", "grid"])),
             "theta": draw(st.sampled_from([0.0, 0.1, 0.3])),
+            "theta_by_hour": draw(st.dictionaries(st.sampled_from(["0", "5", "9", "14", "23"]), st.floats(0, 0.6))),
             "dead_hours": draw(st.sampled_from([[], [1, 2, 15]])),
             "trigger_sigma_x": draw(st.floats(0, 1.5)),
             "max_cost_r": draw(st.floats(0.1, 2)),
+            "max_spread_bps": draw(st.sampled_from([1.0, 5.0, 50.0])),
+            "min_depth_usd": draw(st.sampled_from([0.0, 50_000.0, 1_000_000.0])),
+            "max_feature_age_ms": draw(st.sampled_from([0, 10_000, 300_000])),
+            "slippage_thin_bps": draw(st.sampled_from([0.0, 25.0])),
             "max_slippage_bps": draw(st.sampled_from([5.0, 10.0, 60.0])),
             "atr_mult_x": draw(st.floats(1, 12)),
             "rungs": draw(st.integers(1, 8)),
@@ -42,10 +48,22 @@ def configs(draw: st.DrawFn) -> StrategyConfig:
     )
 
 
+@st.composite
+def markets(draw: st.DrawFn) -> MarketData:
+    """With and without books (some stale) and 1m bars inside the 5m ones."""
+    return market(
+        1500,
+        seed=draw(st.integers(1, 30)),
+        volatility=draw(st.sampled_from([0.0008, 0.003])),
+        book_share=draw(st.sampled_from([0.0, 0.5, 1.0])),
+        stale_share=draw(st.sampled_from([0.0, 0.2])),
+        minute_share=draw(st.sampled_from([0.0, 0.5, 1.0])),
+    )
+
+
 @settings(max_examples=40)
-@given(configs(), st.integers(1, 30), st.sampled_from(["7", "100", "2500"]), st.sampled_from([0.0008, 0.003]))
-def test_compiled_and_pure_agree(config: StrategyConfig, seed: int, r_usd: str, volatility: float) -> None:
-    data = market(1500, seed=seed, volatility=volatility)
+@given(configs(), markets(), st.sampled_from(["7", "100", "2500"]))
+def test_compiled_and_pure_agree(config: StrategyConfig, data: MarketData, r_usd: str) -> None:
     money = BacktestSettings(r_usd=Decimal(r_usd), fees=FeeRates(Decimal("0.0005"), Decimal("0.0001")))
     pure = run_backtest(data, config, instrument=filters(), settings=money)
     arrays = arrays_for(data, config, filters())

@@ -41,8 +41,9 @@ def test_plans_never_overlap_and_losses_stay_near_1r() -> None:
     assert min(plan.r for plan in result.plans) > -1.5  # a gap or slippage may cost more than the plan, never far more
 
 
-def test_the_screen_lets_through_exactly_what_decide_calls_a_signal() -> None:
-    data = market(3000, seed=5)
+@pytest.mark.parametrize("books", [{}, {"book_share": 0.7, "stale_share": 0.2}], ids=["bars", "books"])
+def test_the_screen_lets_through_exactly_what_decide_calls_a_signal(books: dict[str, float]) -> None:
+    data = market(3000, seed=5, **books)
     config = StrategyConfig(theta=0.05, max_cost_r=0.3, dead_hours=(3, 4), theta_by_hour={12: 0.6})
     screen = candidates(data, indicator_series(data, config), config, FeeRates())
     decided = [decision.direction for decision in decisions_of(data, config, fees=FeeRates())]
