@@ -24,6 +24,7 @@ from trading.runtime import gauges
 from trading.runtime.context import Context
 from trading.runtime.doubts import Doubts
 from trading.runtime.faults import fault_point
+from trading.runtime.fee_watch import FeeWatch
 from trading.runtime.foreign import Foreign
 from trading.runtime.halting import Halting
 from trading.runtime.hearing import Effects, Hearing
@@ -152,6 +153,7 @@ class Execution:
         self.halting = Halting(self.context)
         self.foreign = Foreign(self.context)
         self.surroundings = Surroundings(self.context, self.venue)
+        self.fee_watch = FeeWatch(self.context)
         self.triggers = Triggers(self.context)
         self.idle = Idle(self.context, self.surroundings)
         self.reconciler = Reconciler(self.context, self.hearing, drain=self._drain)
@@ -331,6 +333,8 @@ class Execution:
             self.surroundings.measure_clock()
         if self._timers.key.due(now_s):
             self.surroundings.check_key()
+        if self.is_ready:
+            self.fee_watch.look()
 
     def _beat(self) -> None:
         clock = self.venue.clock
