@@ -85,10 +85,11 @@ class PlanRow:
     size: Decimal
     average_price: Decimal | None
     mark: Decimal | None
-    unrealised_usd: Decimal
-    net_usd: Decimal
+    unrealised_usd: Decimal | None
+    """None: something is held and its price is not known; so are both results."""
+    net_usd: Decimal | None
     """Realised, unrealised and funding, less fees."""
-    net_r: Decimal
+    net_r: Decimal | None
     stop_distance_ratio: Decimal | None
     next_take_profit: Decimal | None
     entry_filled: Decimal
@@ -199,8 +200,8 @@ def _row(
     size = position.size if position else ZERO
     average = abs(position.entry_value_usd / size) if position and size else None
     mark = Decimal(repr(quote.mark)) if quote and quote.mark == quote.mark else None
-    unrealised = (mark - average) * size if mark is not None and average is not None else ZERO
-    net = plan.realised_pnl_usd + unrealised + plan.funding_usd - plan.fees_usd
+    unrealised = ZERO if average is None else None if mark is None else (mark - average) * size
+    net = None if unrealised is None else plan.realised_pnl_usd + unrealised + plan.funding_usd - plan.fees_usd
     entries = [order for order in orders if order.role == "entry"]
     exits = sorted(
         (o.price for o in orders if o.role == "take_profit" and o.is_reserved and o.price is not None),
@@ -214,7 +215,7 @@ def _row(
         mark=mark,
         unrealised_usd=unrealised,
         net_usd=net,
-        net_r=net / plan.r_usd if plan.r_usd else ZERO,
+        net_r=None if net is None else net / plan.r_usd if plan.r_usd else ZERO,
         stop_distance_ratio=abs(mark - plan.stop_price) / mark if mark and plan.stop_price is not None else None,
         next_take_profit=exits[0] if exits else None,
         entry_filled=sum((order.filled_qty for order in entries), ZERO),

@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC
 from decimal import Decimal
 
-from django.db.models import Sum
+from django.conf import settings
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -14,19 +13,17 @@ from avigrid.common import heartbeats
 from avigrid.common.heartbeats import ProcessLife
 from avigrid.common.reading import read_once
 from avigrid.kernel.money import ZERO
+from marketdata.selectors.times import to_ms
 from risk.core.states import State
 from risk.selectors.guards import effective_state
 from risk.selectors.limits import limits_of
-from trading.models import (
-    LedgerEntry,
-    LedgerKind,
-    PlanStatus,
-    ReconciliationRun,
-)
+from trading.models import PlanStatus, ReconciliationRun
 from trading.selectors.alive import is_alive, process_label
 from trading.selectors.auto_mode import auto_modes_shown
 from trading.selectors.desk import PlanRow, plan_rows
+from trading.selectors.exchange_time import exchange_time
 from trading.selectors.open_plans import newest_wallet, open_findings
+from trading.selectors.risk_view import realised_since_midnight
 from trading.selectors.stages import StandingOverride, standing_override
 
 
@@ -52,13 +49,16 @@ class TopBar:
     account_id: int | None
     account: str
     environment: str
-    state: State
+    state: State | None
+    """None: there is no account that could trade."""
     processes: Sequence[ProcessChip]
     vital: Sequence[ProcessChip]
     reconciliation: ReconciliationBadge
     equity_usd: Decimal | None
     pnl_today_usd: Decimal
     pnl_today_r: Decimal
+    is_open_pnl_known: bool
+    """False: a price of something held is missing, and today's result counts what is booked alone."""
     open_risk_r: Decimal
     max_risk_r: Decimal
     auto_symbols: Sequence[str] = ()
@@ -77,14 +77,27 @@ def top_bar() -> TopBar:
     chips, vital = [_chip(life) for life in lives], _vital_chips(lives)
     if account is None:
         return TopBar(
-            None, "", "simulated", State.ACTIVE, chips, vital, ReconciliationBadge("never", None, 0, 0), None,
-            ZERO, ZERO, ZERO, ZERO,
-        )  # fmt: skip
+            account_id=None,
+            account="",
+            environment=str(settings.AVIGRID["MARKET_ENVIRONMENT"]),
+            state=None,
+            processes=chips,
+            vital=vital,
+            reconciliation=ReconciliationBadge("never", None, 0, 0),
+            equity_usd=None,
+            pnl_today_usd=ZERO,
+            pnl_today_r=ZERO,
+            is_open_pnl_known=True,
+            open_risk_r=ZERO,
+            max_risk_r=ZERO,
+        )
     limits = limits_of(account.pk)
     equity = newest_wallet(account.pk)
     rows = plan_rows(account.pk)
-    open_pnl = sum((row.unrealised_usd for row in rows), ZERO)
-    today = realised_today(account.pk) + open_pnl
+    open_pnl = [row.unrealised_usd for row in rows]
+    is_known = None not in open_pnl
+    # half of the open positions would be a number nobody can read: all of them, or none
+    today = realised_today(account.pk) + (sum((usd for usd in open_pnl if usd is not None), ZERO) if is_known else ZERO)
     return TopBar(
         account_id=account.pk,
         account=account.label,
@@ -96,6 +109,7 @@ def top_bar() -> TopBar:
         equity_usd=equity.equity_usd if equity else None,
         pnl_today_usd=today,
         pnl_today_r=today / limits.r_usd,
+        is_open_pnl_known=is_known,
         open_risk_r=sum((_open_risk(row) for row in rows), ZERO) / limits.r_usd,
         max_risk_r=limits.max_total_risk_r,
         auto_symbols=[mode.symbol for mode in auto_modes_shown(account.pk)],
@@ -122,13 +136,9 @@ def _chip(life: ProcessLife) -> ProcessChip:
 
 @read_once
 def realised_today(account_id: int) -> Decimal:
-    """Trades, fees and funding since 00:00 UTC of the exchange's day, as booked."""
-    newest = LedgerEntry.objects.filter(account=account_id).order_by("-at").values_list("at", flat=True).first()
-    if newest is None:
-        return ZERO
-    midnight = newest.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    rows = LedgerEntry.objects.filter(account=account_id, at__gte=midnight).exclude(kind=LedgerKind.TRANSFER)
-    return rows.aggregate(total=Sum("change_usd"))["total"] or ZERO
+    """As booked since 00:00 UTC of the exchange's day; ours where its clock was never measured."""
+    clock = exchange_time(account_id)
+    return realised_since_midnight(account_id, clock.now_ms if clock else to_ms(timezone.now()))
 
 
 def _open_risk(row: PlanRow) -> Decimal:

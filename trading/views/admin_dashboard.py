@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from accounts.selectors.audit_trail import audit_search
 from accounts.selectors.trading_accounts import active_key_id, primary_account
 from avigrid.kernel.errors import AviGridError
+from risk.core.states import State
 from risk.selectors.limits import current_limits
 from trading.selectors.strategy import active_version
 from trading.selectors.top_bar import top_bar
@@ -104,8 +105,8 @@ def _cards() -> Sequence[Card]:
     cards = [
         Card(
             _("Trading state"),
-            bar.state.name,
-            {"ACTIVE": "good", "REDUCING": "warn"}.get(bar.state.name, "alarm"),
+            bar.state.name if bar.state else "–",
+            {State.ACTIVE: "good", State.REDUCING: "warn"}.get(bar.state, "alarm") if bar.state else "warn",
             _("HALT is on every page of the desk."),
             reverse("trading:risk"),
             reverse("admin:risk_tradingstatechange_changelist"),

@@ -13,9 +13,9 @@ from accounts.permissions.http import requires
 from accounts.selectors.trading_accounts import primary_account
 from avigrid.kernel.errors import AviGridError
 from risk.core.states import StateSource
-from risk.services.states import halt as risk_halt
 from trading.models import Plan, Signal
 from trading.selectors import desk
+from trading.services.halting import accounts_halt
 from trading.services.place_preview import place_preview
 from trading.services.placing import signal_place
 from trading.services.plan_commands import plan_break_even, plan_cancel_entries, plan_close
@@ -76,13 +76,12 @@ def plan_cancel_entries_view(request: HttpRequest, plan_id: int) -> HttpResponse
 
 @requires(POST="halt")
 def halt_view(request: HttpRequest) -> HttpResponse:
-    """A plain form: works without JavaScript, from every page."""
-    account = primary_account()
-    if account is None:
+    """A plain form: works without JavaScript, from every page, for every account that trades."""
+    if primary_account() is None:
         messages.warning(request, _("There is no trading account to halt."))
         return redirect("trading:desk")
-    change = risk_halt(account_id=account.pk, source=StateSource.OPERATOR, reason="HALT button", actor=request.user)  # type: ignore[arg-type]
-    if change is None:
+    halted = accounts_halt(source=StateSource.OPERATOR, reason="HALT button", actor=request.user)  # type: ignore[arg-type]
+    if not halted:
         messages.info(request, _("Trading was halted already."))
     else:
         messages.warning(request, _("HALTED: no new risk, resting entries are cancelled, stops and exits stay."))
