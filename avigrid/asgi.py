@@ -1,4 +1,4 @@
-"""HTTP and sockets behind one server; sockets only from our own origins, with the session's user."""
+"""HTTP and sockets behind one server; sockets from our own origins with the session's user, or with a token."""
 
 import os
 
@@ -10,16 +10,15 @@ if not settings.configured:  # this is the web process, not something that impor
     os.environ.setdefault("AVIGRID_DATABASE_POOL", "20")
 django.setup(set_prefix=False)
 
-from channels.auth import AuthMiddlewareStack  # noqa: E402
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
-from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E402
 
+from accounts.permissions.sockets import SocketDoor  # noqa: E402
 from avigrid.common.asgi_handler import OneThreadHandler  # noqa: E402
 from avigrid.routing import websocket_urlpatterns  # noqa: E402
 
 application = ProtocolTypeRouter(
     {
         "http": OneThreadHandler(),
-        "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns))),
+        "websocket": SocketDoor(URLRouter(websocket_urlpatterns)),
     }
 )

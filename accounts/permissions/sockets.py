@@ -1,8 +1,10 @@
-"""The door of sockets: who is on the other end of an ASGI scope, by session or by bearer token. Synchronous."""
+"""The door of sockets: who is on the other end of an ASGI scope, by session or by bearer token."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from channels.auth import AuthMiddlewareStack
+from channels.security.websocket import AllowedHostsOriginValidator
 from django.contrib.auth.models import AnonymousUser
 from django_otp import DEVICE_ID_SESSION_KEY
 from django_otp.models import Device
@@ -17,7 +19,24 @@ from accounts.selectors.people import user_role
 from accounts.services.tokens import TokenRefused, token_user
 
 Scope = Mapping[str, Any]
+Application = Callable[..., Awaitable[None]]
 _NOBODY = Visitor(AnonymousUser(), verified=False)
+
+
+class SocketDoor:
+    """Pages come with their session and from our own origins only; programs with a token, and send no origin.
+
+    No browser can do the latter: it always sends an Origin with a handshake, and never an Authorization header of a
+    script's choice. Whoever comes that way is asked for the token alone; a cookie is not even read.
+    """
+
+    def __init__(self, inner: Application) -> None:
+        self._programs = inner
+        self._pages: Application = AllowedHostsOriginValidator(AuthMiddlewareStack(inner))
+
+    async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
+        is_program = _header(scope, b"origin") is None and _bearer(scope)
+        await (self._programs if is_program else self._pages)(scope, receive, send)
 
 
 def socket_role(scope: Scope) -> Role | None:
@@ -60,7 +79,9 @@ def _by_token(raw: str) -> Visitor:
 
 def _bearer(scope: Scope) -> str:
     """From the Authorization header only: an address with a token in it would end up in logs."""
-    for name, value in scope.get("headers", ()):
-        if name == b"authorization" and value[:7].lower() == b"bearer ":
-            return str(value[7:].decode("latin-1")).strip()
-    return ""
+    value = _header(scope, b"authorization") or b""
+    return value[7:].decode("latin-1").strip() if value[:7].lower() == b"bearer " else ""
+
+
+def _header(scope: Scope, wanted: bytes) -> bytes | None:
+    return next((value for name, value in scope.get("headers", ()) if name == wanted), None)

@@ -19,6 +19,7 @@ from rest_framework.test import APIClient
 from accounts.core.roles import Role
 from accounts.models import User
 from accounts.permissions.table import ACTIONS, Action, Door
+from accounts.services.tokens import tokens_issue
 from accounts.services.users import user_deactivate
 from tests.support.routes import Route, all_routes
 from tests.support.sockets import run_async
@@ -222,38 +223,45 @@ def socket_paths() -> list[str]:
 def test_sockets(who: str, path: str) -> None:
     persona = BY_NAME[who]
     allowed = expected(persona, ACTIONS["desk.read"]) == "pass"
-    cookie = ""
+    cookie, token = b"", b"none"
     if persona.role is not None:
         client = Client()
         user = make_user(persona.role, with_device=persona.device)
         login(client, user)
-        cookie = "; ".join(f"{name}={morsel.value}" for name, morsel in client.cookies.items())
+        cookie = "; ".join(f"{name}={morsel.value}" for name, morsel in client.cookies.items()).encode()
+        with_code = persona.device and persona.role.needs_device
+        token = tokens_issue(user=user, otp=with_code).access.encode()
         if not persona.active:
             make_user(Role.ADMIN)
             user_deactivate(user=User.objects.get(pk=user.pk), actor="test")
-    assert run_async(_stays_open(path, cookie)) is allowed
+    from_a_page = [(b"origin", b"http://localhost"), (b"cookie", cookie)]
+    from_a_program = [(b"authorization", b"Bearer " + token)]
+    assert run_async(_stays_open(path, from_a_page)) is allowed
+    assert run_async(_stays_open(path, from_a_program)) is allowed
 
 
+@pytest.mark.django_db(transaction=True)
 def test_sockets_from_other_sites_are_refused() -> None:
+    user = make_user(Role.VIEWER)
+    cookies = login(Client(), user).cookies
+    cookie = "; ".join(f"{name}={morsel.value}" for name, morsel in cookies.items()).encode()
+    bearer = b"Bearer " + tokens_issue(user=user, otp=False).access.encode()
     for path in socket_paths():
-        assert run_async(_stays_open(path, "", origin=b"https://evil.example")) is False
+        for origin in ([(b"origin", b"https://evil.example")], []):
+            assert run_async(_stays_open(path, [*origin, (b"cookie", cookie)])) is False
+        elsewhere = [(b"origin", b"https://evil.example"), (b"authorization", bearer)]
+        assert run_async(_stays_open(path, elsewhere)) is False
 
 
-async def _stays_open(path: str, cookie: str, origin: bytes = b"http://localhost") -> bool:
+async def _stays_open(path: str, headers: list[tuple[bytes, bytes]]) -> bool:
     from avigrid.asgi import application
 
-    headers = [(b"origin", origin), (b"host", b"localhost")]
-    if cookie:
-        headers.append((b"cookie", cookie.encode()))
-    socket = WebsocketCommunicator(application, path, headers=headers)
+    socket = WebsocketCommunicator(application, path, headers=[(b"host", b"localhost"), *headers])
     connected, _ = await socket.connect(timeout=5)
     if not connected:
         return False
-    try:
-        first = await socket.receive_output(timeout=0.5)
-    except TimeoutError:
-        return True
-    finally:
-        if socket.future and not socket.future.done():
-            await socket.disconnect()
+    await socket.send_to(text_data="ping")  # answered by whoever was not sent away
+    first = await socket.receive_output(timeout=5)
+    if socket.future and not socket.future.done():
+        await socket.disconnect()
     return bool(first["type"] != "websocket.close")

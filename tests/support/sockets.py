@@ -1,4 +1,4 @@
-"""Runs an async piece of a test and leaves no database session of its thread behind."""
+"""Runs an async piece of a test and leaves no database session of its threads behind."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -6,6 +6,8 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.db import connections
+
+from trading.runtime import hub
 
 
 def run_async[Answer](work: Coroutine[Any, Any, Answer]) -> Answer:
@@ -15,4 +17,7 @@ def run_async[Answer](work: Coroutine[Any, Any, Answer]) -> Answer:
         finally:
             await sync_to_async(connections.close_all)()
 
-    return asyncio.run(whole())
+    try:
+        return asyncio.run(whole())
+    finally:
+        hub._painter.submit(connections.close_all).result()

@@ -1,11 +1,16 @@
 """/ws/live/: every event as JSON, by session or token, until the person's access ends."""
 
+import asyncio
+import json
 from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
 from channels.layers import get_channel_layer
 from channels.testing import WebsocketCommunicator
+from django.test import Client
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from accounts.core.groups import person_group
 from accounts.models import TokenFamily, User
@@ -13,7 +18,8 @@ from accounts.services.tokens import tokens_issue
 from accounts.services.users import user_deactivate
 from avigrid.common import push
 from tests.support.sockets import run_async
-from tests.support.users import make_user
+from tests.support.users import login, make_user
+from tests.support.web_server import web_server
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -119,3 +125,38 @@ def test_the_stream_ends_with_the_access(how: str) -> None:
         return int(said["code"])
 
     assert run_async(listen()) == 4401
+
+
+async def first_word(headers: dict[str, str], *, origin: str | None = None) -> str:
+    """What a real client of the real server hears first: a kind of event, a closing code or a refused handshake."""
+    address = f"ws://{web_server()}/ws/live/"
+    try:
+        async with connect(address, additional_headers=headers, origin=origin, open_timeout=10) as socket:  # type: ignore[arg-type]
+            said = json.loads(await asyncio.wait_for(socket.recv(), 10))
+            return str(said["kind"])
+    except InvalidStatus as refused:
+        return f"handshake {refused.response.status_code}"
+    except ConnectionClosed as closed:
+        return f"closed {closed.rcvd.code if closed.rcvd else 0}"
+
+
+def cookie_of(user: User) -> str:
+    client = login(Client(), user)
+    return "; ".join(f"{name}={morsel.value}" for name, morsel in client.cookies.items())
+
+
+def test_a_program_needs_a_token_and_no_origin() -> None:
+    user = make_user("trader")
+    bearer = {"Authorization": f"Bearer {tokens_issue(user=user, otp=True).access}"}
+    assert run_async(first_word(bearer)) == "hello"
+    assert run_async(first_word(bearer, origin=f"http://{web_server()}")) == "hello"
+    assert run_async(first_word(bearer, origin="https://evil.example")) == "handshake 403"
+
+
+@pytest.mark.parametrize("bearer", ["a.b.c", ""])
+def test_without_an_origin_a_session_opens_nothing(bearer: str) -> None:
+    """Another site could ride on a cookie; the check of the origin is only given up together with it."""
+    cookie = {"Cookie": cookie_of(make_user("trader"))}
+    assert run_async(first_word(cookie)) == "handshake 403"
+    assert run_async(first_word(cookie, origin=f"http://{web_server()}")) == "hello"
+    assert run_async(first_word({**cookie, "Authorization": f"Bearer {bearer}"})) in ("closed 4401", "handshake 403")
