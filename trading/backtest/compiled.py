@@ -57,9 +57,11 @@ class CompiledPlans:
         return self.exits > 0
 
 
-def arrays_for(data: MarketData, config: StrategyConfig, instrument: Instrument) -> Arrays:
-    """Valid for every config with the same indicator, freshness and slippage numbers."""
-    series = indicator_series(data, config)
+def arrays_for(
+    data: MarketData, config: StrategyConfig, instrument: Instrument, *, series: IndicatorSeries | None = None
+) -> Arrays:
+    """Valid for every config with the same indicator, freshness and slippage numbers; `series` where known already."""
+    series = series or indicator_series(data, config)
     track = build_track(data, series, config)
     tick = float(instrument.tick_size)
     return Arrays(
@@ -137,6 +139,7 @@ def sweep_compiled(
     instrument: Instrument,
     settings: BacktestSettings | None = None,
     workers: int = 1,
+    first_bar: int = 0,
 ) -> Floats:
     """Many configs on one set of arrays: one row each, columns as in SUMMARY_FIELDS. `workers` threads share them."""
     settings = settings or BacktestSettings()
@@ -147,7 +150,8 @@ def sweep_compiled(
     plans = np.array([plan_params(config, instrument, settings) for config in configs])
 
     def run(part: slice) -> None:
-        replay_many(arrays.scene, arrays.road, entries[part], thetas[part], dead[part], plans[part], 0, summary[part])
+        numbers = entries[part], thetas[part], dead[part], plans[part]
+        replay_many(arrays.scene, arrays.road, *numbers, first_bar, summary[part])
 
     size = -(-len(configs) // max(workers, 1))
     parts = [slice(start, start + size) for start in range(0, len(configs), size)] if configs else []

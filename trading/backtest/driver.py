@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from avigrid.kernel.errors import Rejected
 from avigrid.kernel.instrument import FeeRates, Instrument
 from trading.avi5.config import StrategyConfig
 from trading.avi5.decide import Decision
@@ -17,14 +16,8 @@ from trading.backtest.data import MarketData
 from trading.backtest.holdings import Segment
 from trading.backtest.plan_run import PlanRun
 from trading.backtest.result import BacktestSettings, PlanResult, SymbolResult
-from trading.backtest.series import candidates, decision_at, indicator_series
+from trading.backtest.series import candidates, decision_at, first_bar, indicator_series, lacks_books
 from trading.backtest.track import Track, build_track
-
-
-class MissingWarmUp(Rejected):
-    """Fewer bars than the indicators need before the first decision."""
-
-    code = "missing_warm_up"
 
 
 def run_backtest(
@@ -42,14 +35,7 @@ def run_backtest(
     """
     settings = settings or BacktestSettings()
     series = indicator_series(data, config)
-    cut = 0 if from_ms is None else int(np.searchsorted(series.close_ms, from_ms, side="right"))
-    warm = series.is_warm[cut:]
-    if not warm.any():
-        raise MissingWarmUp(
-            f"{data.symbol}: {len(data.bars_5m)} 5m and {len(data.bars_15m)} 15m bars do not reach past the warm-up of "
-            f"{config.warmup_5m_bars} 5m and {config.warmup_15m_bars} 15m bars",
-            symbol=data.symbol,
-        )
+    cut = first_bar(data, series, config, from_ms)
     track = build_track(data, series, config)
     screen = candidates(data, series, config, settings.fees)
     screen[:cut] = 0
@@ -105,8 +91,8 @@ def run_backtest(
         plans=tuple(plans),
         signals=len(signals),
         skipped=dict(sorted(skipped.items())),
-        warm_bars=int(warm.sum()),
-        used_proxy=bool((warm & ~data.book.has_book[cut:]).any()),
+        warm_bars=int(series.is_warm[cut:].sum()),
+        used_proxy=lacks_books(data, series, cut),
         is_15m_aggregated=data.is_15m_aggregated,
         one_minute_share=data.one_minute_share,
         funding_missing=track.funding_missing,

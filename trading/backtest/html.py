@@ -7,8 +7,9 @@ import numpy as np
 
 from trading.backtest import svg
 from trading.backtest.metrics import Group, joint_equity
-from trading.backtest.report import Report, utc
+from trading.backtest.report import Report
 from trading.backtest.result import SymbolResult
+from trading.backtest.times import utc
 
 POINTS = 900
 STYLE = """

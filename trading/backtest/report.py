@@ -6,7 +6,6 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 
 from avigrid.kernel.money import plain
 from trading.avi5.decide import Decision
@@ -134,10 +133,6 @@ def decisions_csv_rows(decisions: Iterator[Decision]) -> Iterator[list[str]]:
             _number(decision.score),
             "|".join(rule.value for rule in decision.failed_rules),
         ]
-
-
-def utc(time_ms: int) -> str:
-    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")
 
 
 def _trade_rows(plan: PlanResult) -> Iterator[list[str]]:

@@ -5,15 +5,23 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from avigrid.kernel.errors import Rejected
 from avigrid.kernel.instrument import FeeRates
 from marketdata.indicators import batch
 from trading.avi5.config import StrategyConfig
 from trading.avi5.decide import Decision, decide_on
 from trading.avi5.window import BAR_5M_MS, BAR_15M_MS, Indicators
 from trading.backtest.data import FUNDING_MS, MarketData
+from trading.backtest.times import utc
 
 type Floats = npt.NDArray[np.float64]
 type Ints = npt.NDArray[np.int64]
+
+
+class MissingWarmUp(Rejected):
+    """Fewer bars than the indicators need before the first decision."""
+
+    code = "missing_warm_up"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,6 +80,24 @@ def indicator_series(data: MarketData, config: StrategyConfig) -> IndicatorSerie
         trend=trend,
         is_warm=(np.arange(len(bars)) + 1 >= config.warmup_5m_bars) & (closed_15m >= config.warmup_15m_bars),
     )
+
+
+def first_bar(data: MarketData, series: IndicatorSeries, config: StrategyConfig, from_ms: int | None) -> int:
+    """The first bar that closes after `from_ms`. Raises MissingWarmUp where no bar from there on is warm."""
+    first = 0 if from_ms is None else int(np.searchsorted(series.close_ms, from_ms, side="right"))
+    if not series.is_warm[first:].any():
+        raise MissingWarmUp(
+            f"{data.symbol}: {len(data.bars_5m)} 5m and {len(data.bars_15m)} 15m bars do not reach past the warm-up of "
+            f"{config.warmup_5m_bars} 5m and {config.warmup_15m_bars} 15m bars"
+            + ("" if from_ms is None else f" after {utc(from_ms)}"),
+            symbol=data.symbol,
+        )
+    return first
+
+
+def lacks_books(data: MarketData, series: IndicatorSeries, first: int = 0) -> bool:
+    """A warm bar from `first` on has no recorded book: the bar proxy stands in for its imbalance."""
+    return bool((series.is_warm & ~data.book.has_book)[first:].any())
 
 
 def next_funding_ms(now_ms: int) -> int:

@@ -11,10 +11,11 @@ from statistics import median
 from avigrid.kernel.errors import Rejected
 from avigrid.kernel.instrument import Instrument
 from trading.avi5.config import ConfigValue, InvalidConfig, StrategyConfig
-from trading.backtest.compiled import Arrays, arrays_for, sweep_compiled
+from trading.backtest.compiled import arrays_for, sweep_compiled
 from trading.backtest.compiled_scan import SUMMARY_FIELDS
 from trading.backtest.data import MarketData
 from trading.backtest.result import BacktestSettings
+from trading.backtest.series import first_bar, indicator_series, lacks_books
 
 MAX_CONFIGS = 200_000
 # numbers that change what is known per bar; all others share one set of arrays
@@ -23,6 +24,9 @@ _ARRAY_FIELDS = (
     *("trend_slow_bars", "warmup_5m_bars", "warmup_15m_bars", "max_feature_age_ms", "volatile_percentile"),
     *("slippage_bps", "slippage_volatile_bps", "slippage_thin_bps", "thin_depth_usd"),
 )
+
+
+_DEPTH_FIELDS = ("warmup_5m_bars", "warmup_15m_bars", "trend_slow_bars")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +69,16 @@ class SweepSpec:
 
     @property
     def spec_hash(self) -> str:
-        text = json.dumps([self.base.to_mapping(), sorted(self.axes.items())], sort_keys=True)
+        """The order of axes counts: it is what a row's index means."""
+        text = json.dumps([self.base.to_mapping(), list(self.axes.items())], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def deepest(self) -> StrategyConfig:
+        """A config that needs as much history as the most demanding combination."""
+        swept = [name for name in _DEPTH_FIELDS if name in self.axes]
+        values = {name: [getattr(self.base, name), *self.axes[name]] for name in swept}
+        return self.base.replaced({name: max(int(value) for value in values[name]) for name in swept})
 
     def changes(self, index: int) -> dict[str, ConfigValue]:
         """The last axis varies fastest."""
@@ -94,7 +106,10 @@ class SweepSpec:
 
 @dataclass(frozen=True, slots=True)
 class SweepRow:
-    """Results summed over the symbols. `closed_drawdown_r` looks at closed plans only (worst single symbol)."""
+    """Results summed over the symbols. `closed_drawdown_r` looks at closed plans only (worst single symbol).
+
+    `used_proxy`: of some bar no book was recorded, its imbalance is the bar proxy.
+    """
 
     index: int
     changes: dict[str, ConfigValue]
@@ -107,6 +122,7 @@ class SweepRow:
     sum_r: float
     fees_r: float
     closed_drawdown_r: float
+    used_proxy: bool = False
 
     def to_json(self) -> dict[str, object]:
         return asdict(self)
@@ -137,8 +153,12 @@ def sweep_run(
     shards: int = 1,
     settings: BacktestSettings | None = None,
     workers: int = 1,
+    from_ms: int | None = None,
 ) -> list[SweepRow]:
-    """The rows of one shard, computed by `workers` threads; illegal combinations are left out."""
+    """The rows of one shard, computed by `workers` threads; illegal combinations are left out.
+
+    As in a backtest, decisions are taken on bars that close after `from_ms`. Raises MissingWarmUp where none is warm.
+    """
     settings = settings or BacktestSettings()
     configs: list[tuple[int, StrategyConfig]] = []
     for index in shard_indices(spec, shard, shards):
@@ -147,23 +167,31 @@ def sweep_run(
         except InvalidConfig:
             continue
     totals: dict[int, list[float]] = {index: [0.0] * len(SUMMARY_FIELDS) for index, _ in configs}
+    by_proxy: set[int] = set()
     for _, group in itertools.groupby(sorted(configs, key=_array_key), key=_array_key):
         members = list(group)
         for data, instrument in loaded:
-            arrays: Arrays = arrays_for(data, members[0][1], instrument)
+            shared = members[0][1]
+            series = indicator_series(data, shared)
+            first = first_bar(data, series, shared, from_ms)
+            if lacks_books(data, series, first):
+                by_proxy |= {index for index, _ in members}
             summary = sweep_compiled(
-                arrays,
+                arrays_for(data, shared, instrument, series=series),
                 [config for _, config in members],
                 instrument=instrument,
                 settings=settings,
                 workers=workers,
+                first_bar=first,
             )
             for (index, _), row in zip(members, summary.tolist(), strict=True):
                 total = totals[index]
                 for field, value in enumerate(row[:-1]):
                     total[field] += value
                 total[-1] = max(total[-1], row[-1])
-    return [_row(spec, index, config, totals[index], settings) for index, config in configs]
+    return [
+        _row(spec, index, config, totals[index], settings, used_proxy=index in by_proxy) for index, config in configs
+    ]
 
 
 def ranked(spec: SweepSpec, rows: Sequence[SweepRow], *, least_trades: int = 30) -> list[RankedRow]:
@@ -190,7 +218,13 @@ def _array_key(item: tuple[int, StrategyConfig]) -> str:
 
 
 def _row(
-    spec: SweepSpec, index: int, config: StrategyConfig, total: Sequence[float], settings: BacktestSettings
+    spec: SweepSpec,
+    index: int,
+    config: StrategyConfig,
+    total: Sequence[float],
+    settings: BacktestSettings,
+    *,
+    used_proxy: bool,
 ) -> SweepRow:
     named = dict(zip(SUMMARY_FIELDS, total, strict=True))
     trades = int(named["trades"])
@@ -208,4 +242,5 @@ def _row(
         sum_r=net / r_usd,
         fees_r=named["fees_usd"] / r_usd,
         closed_drawdown_r=named["closed_drawdown_usd"] / r_usd,
+        used_proxy=used_proxy,
     )

@@ -8,7 +8,7 @@ training ended, so that no test bar can reach into training.
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -21,7 +21,7 @@ from trading.backtest.compiled import arrays_for, outcomes
 from trading.backtest.data import MarketData
 from trading.backtest.metrics import profit_factor
 from trading.backtest.result import BacktestSettings
-from trading.backtest.series import book_columns, candidates, indicator_series
+from trading.backtest.series import book_columns, candidates, first_bar, indicator_series, lacks_books
 
 DAY_MS = 86_400_000
 _BINS = 10
@@ -107,6 +107,8 @@ class Calibration:
     """Scores of the newest month against the training window before it: how stale this calibration already is."""
     folds: tuple[Fold, ...]
     hours: tuple[HourResult, ...]
+    used_proxy: bool = False
+    """Of some bar no book was recorded: theta was compared with the bar proxy there."""
 
     def apply_to(self, config: StrategyConfig) -> StrategyConfig:
         """The config with this calibration's thetas and dead hours."""
@@ -127,11 +129,17 @@ def calibrate(
     *,
     settings: BacktestSettings | None = None,
     walk: WalkForward | None = None,
+    from_ms: int | None = None,
+    look_up: Callable[[], None] = lambda: None,
 ) -> Calibration:
-    """Several symbols are judged together: one theta per hour for all of them."""
+    """Several symbols are judged together: one theta per hour for all of them.
+
+    As in a backtest, decisions are taken on bars that close after `from_ms`. `look_up` is called now and then while
+    it lasts and may end it by raising. Raises MissingWarmUp, TooShort.
+    """
     settings, walk = settings or BacktestSettings(), walk or WalkForward()
-    tables = [signal_table(data, instrument, config, settings, walk) for data, instrument in loaded]
-    start = max(_first_warm_ms(data, config) for data, _ in loaded)
+    starts = [_first_warm(data, config, from_ms) for data, _ in loaded]
+    start = max(start_ms for start_ms, _ in starts)
     end = min(int(data.bars_5m.start_ms[-1]) + 300_000 for data, _ in loaded)
     days = (end - start) / DAY_MS
     if days < walk.train_days + walk.test_days:
@@ -140,10 +148,15 @@ def calibrate(
             f"there are {days:.1f}",
             needed_days=walk.train_days + walk.test_days,
         )
+    tables = []
+    for data, instrument in loaded:
+        look_up()
+        tables.append(signal_table(data, instrument, config, settings, walk))
     folds: list[Fold] = []
     out: list[list[float]] = [[] for _ in range(24)]
     last_in: list[list[float]] = [[] for _ in range(24)]
     for train_to in _train_ends(start, end, walk):
+        look_up()
         psi = psi_at(tables, train_to, train_to - walk.train_days * DAY_MS, walk)
         train_days = walk.short_train_days if psi > walk.psi_limit else walk.train_days
         train_from, test_to = train_to - train_days * DAY_MS, train_to + walk.test_days * DAY_MS
@@ -174,6 +187,7 @@ def calibrate(
         recent_psi=psi_at(tables, end, end - (walk.train_days + walk.test_days) * DAY_MS, walk),
         folds=tuple(folds),
         hours=hours,
+        used_proxy=any(used_proxy for _, used_proxy in starts),
     )
 
 
@@ -322,12 +336,12 @@ def _worth(factor: float | None, rs: Sequence[float]) -> float | None:
     return math.inf if factor is None else factor
 
 
-def _first_warm_ms(data: MarketData, config: StrategyConfig) -> int:
+def _first_warm(data: MarketData, config: StrategyConfig, from_ms: int | None) -> tuple[int, bool]:
+    """When the first warm bar from `from_ms` on closed, and whether a book is missing from there on."""
     series = indicator_series(data, config)
-    warm = np.flatnonzero(series.is_warm)
-    if not len(warm):
-        raise TooShort(f"{data.symbol}: no bar is past the warm-up", symbol=data.symbol)
-    return int(series.close_ms[warm[0]])
+    first = first_bar(data, series, config, from_ms)
+    first += int(np.argmax(series.is_warm[first:]))
+    return int(series.close_ms[first]), lacks_books(data, series, first)
 
 
 def heat_map(calibration: Calibration) -> Mapping[int, tuple[float | None, ...]]:

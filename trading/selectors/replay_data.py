@@ -6,7 +6,7 @@ from marketdata.selectors.funding import funding_rates
 from trading.avi5.config import StrategyConfig
 from trading.avi5.window import BAR_5M_MS, Bars
 from trading.backtest.data import EmptyRange, FundingHistory, MarketData, prepare
-from trading.backtest.report import utc
+from trading.backtest.times import utc
 
 _MINUTE_MS = 60_000
 

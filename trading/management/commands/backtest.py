@@ -12,7 +12,8 @@ from trading.avi5.window import BAR_5M_MS
 from trading.backtest.bias import check_lookahead, check_warm_up
 from trading.backtest.driver import decisions_of, run_backtest
 from trading.backtest.html import report_html
-from trading.backtest.report import Report, decisions_csv_rows, make_report, report_json, trades_csv, utc
+from trading.backtest.report import Report, decisions_csv_rows, make_report, report_json, trades_csv
+from trading.backtest.times import utc
 from trading.management.replay_options import (
     add_config_options,
     add_data_options,

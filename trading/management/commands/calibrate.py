@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from avigrid.kernel.errors import AviGridError
-from trading.backtest.report import utc
+from trading.backtest.times import utc
 from trading.backtest.walk_forward import WalkForward, calibrate, heat_map
 from trading.management.replay_options import (
     add_config_options,

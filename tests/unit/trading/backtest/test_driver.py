@@ -13,9 +13,9 @@ from trading.avi5.window import BAR_5M_MS, Bars
 from trading.backtest import bias
 from trading.backtest.bias import check_lookahead, check_warm_up
 from trading.backtest.data import EmptyRange, MarketData, aggregate, between, prepare
-from trading.backtest.driver import MissingWarmUp, decisions_of, run_backtest
+from trading.backtest.driver import decisions_of, run_backtest
 from trading.backtest.metrics import measure
-from trading.backtest.series import IndicatorSeries, candidates, indicator_series
+from trading.backtest.series import IndicatorSeries, MissingWarmUp, candidates, indicator_series
 
 LOOSE = StrategyConfig(theta=0.1, max_cost_r=1.0, max_slippage_bps=60.0)
 

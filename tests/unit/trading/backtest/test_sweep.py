@@ -3,9 +3,11 @@
 import pytest
 
 from avigrid.kernel.errors import Rejected
-from tests.unit.trading.backtest.synthetic import filters, market
+from tests.unit.trading.backtest.synthetic import START_MS, filters, market
 from trading.avi5.config import InvalidConfig, StrategyConfig
+from trading.avi5.window import BAR_5M_MS
 from trading.backtest.driver import run_backtest
+from trading.backtest.series import MissingWarmUp
 from trading.backtest.sweep import SweepRow, SweepSpec, ranked, shard_indices, sweep_run
 
 LOOSE = StrategyConfig(max_cost_r=1.0, max_slippage_bps=60.0)
@@ -48,6 +50,36 @@ def test_rows_are_what_the_pure_path_finds() -> None:
         assert (row.plans, row.trades) == (len(plans), len(traded))
         assert row.sum_r == pytest.approx(sum(plan.r for plan in traded))
         assert row.win_rate == pytest.approx(sum(plan.r > 0 for plan in traded) / len(traded))
+
+
+def test_a_first_decision_is_the_backtests_first_decision() -> None:
+    loaded = [(market(1500, seed=3), filters())]
+    cut_ms = START_MS + 900 * BAR_5M_MS
+    rows = sweep_run(SPEC, loaded, from_ms=cut_ms)
+    assert [row.plans for row in rows] != [row.plans for row in sweep_run(SPEC, loaded)]
+    for row in rows[::5]:
+        found = run_backtest(loaded[0][0], SPEC.config(row.index), instrument=filters(), from_ms=cut_ms)
+        traded = [plan for plan in found.plans if plan.is_traded]
+        assert (row.plans, row.trades) == (len(found.plans), len(traded))
+        assert row.sum_r == pytest.approx(sum(plan.r for plan in traded))
+
+
+def test_bars_that_do_not_reach_past_the_warm_up_are_refused() -> None:
+    with pytest.raises(MissingWarmUp, match="288 5m and 96 15m bars do not reach past the warm-up of 289"):
+        sweep_run(SPEC, [(market(1500), filters()), (market(288), filters())])
+    with pytest.raises(MissingWarmUp, match="after 2025-09-29 05:00"):
+        sweep_run(SPEC, [(market(1500), filters())], from_ms=START_MS + 1500 * BAR_5M_MS)
+    long = SweepSpec(LOOSE, {"warmup_5m_bars": (289, 2000)})
+    with pytest.raises(MissingWarmUp, match="warm-up of 2000 5m"):
+        sweep_run(long, [(market(1500), filters())])
+
+
+def test_rows_tell_whether_the_imbalance_was_a_stand_in() -> None:
+    assert all(row.used_proxy for row in sweep_run(SPEC, [(market(600), filters())]))
+    seen = market(600, book_share=1.0)
+    assert not any(row.used_proxy for row in sweep_run(SPEC, [(seen, filters())]))
+    both = [(seen, filters()), (market(600), filters())]
+    assert all(row.used_proxy for row in sweep_run(SPEC, both))
 
 
 def test_combinations_that_are_not_legal_are_left_out() -> None:

@@ -13,6 +13,7 @@ from trading.backtest import walk_forward
 from trading.backtest.data import MarketData, prepare
 from trading.backtest.driver import run_backtest
 from trading.backtest.result import BacktestSettings
+from trading.backtest.series import MissingWarmUp
 from trading.backtest.walk_forward import (
     DAY_MS,
     Calibration,
@@ -84,6 +85,34 @@ def test_folds_walk_and_the_last_ends_with_the_data(data: MarketData) -> None:
     assert all(psi > 0.2 if length == 10 else psi <= 0.2 for length, psi in days.items())
     assert found.folds[-1].test_to_ms == START_MS + 40 * DAY_MS
     assert len(found.folds) == 3
+
+
+def test_no_decision_before_the_first_one_asked_for_counts(data: MarketData) -> None:
+    """With 26 of the 40 days left there is one fold of 20 and 5, and with 24 none."""
+    found = calibrate([(data, filters())], LOOSE, walk=WALK, from_ms=START_MS + 14 * DAY_MS)
+    assert [fold.train_to_ms for fold in found.folds] == [START_MS + 35 * DAY_MS]
+    table = signal_table(data, filters(), LOOSE, SETTINGS, WALK)
+    (fold,) = found.folds
+    assert fold.train_from_ms >= START_MS + 14 * DAY_MS
+    for hour, theta in enumerate(fold.thetas):
+        if theta is not None:
+            picked = pick(
+                table, hour, theta, fold.train_from_ms, fold.train_to_ms, SETTINGS, closed_by_ms=fold.train_to_ms
+            )
+            assert fold.train_trades[hour] == len(picked)
+    with pytest.raises(TooShort, match=r"there are 24\.0"):
+        calibrate([(data, filters())], LOOSE, walk=WALK, from_ms=START_MS + 16 * DAY_MS)
+
+
+def test_bars_that_never_warm_up_are_refused() -> None:
+    with pytest.raises(MissingWarmUp, match="288 5m and 96 15m bars do not reach past the warm-up"):
+        calibrate([(market(288), filters())], LOOSE, walk=WALK)
+
+
+def test_a_calibration_tells_whether_the_imbalance_was_a_stand_in(data: MarketData) -> None:
+    assert calibrate([(data, filters())], LOOSE, walk=WALK).used_proxy
+    seen = market(288 * 30, seed=11, book_share=1.0)
+    assert not calibrate([(seen, filters())], LOOSE, walk=WALK).used_proxy
 
 
 def test_the_same_inputs_give_the_same_run(data: MarketData) -> None:
