@@ -1,22 +1,28 @@
-"""Lets the test runner empty the database between tests that commit, although the audit trail refuses TRUNCATE.
+"""Empties the database between tests that commit: quickly, and although the audit trail refuses TRUNCATE.
 
-Only the owner of the tables can do this, and only tests do: the triggers are switched off for the flush alone.
+Only the owner of the tables can do this, and only tests do: the triggers are switched off for the flush alone. Django's
+own lists of models and permissions stay, for they never change while tests run: making them again after every flush
+took four times as long as the flush.
 """
 
 from typing import Any
 
+from django.core.management.commands import flush
 from django.db.backends.postgresql.operations import DatabaseOperations
 
 PROTECTED = ("accounts_auditentry", "accounts_auditlink")
+KEPT = ("django_content_type", "auth_permission")
 _original = DatabaseOperations.sql_flush
 
 
 def install() -> None:
     DatabaseOperations.sql_flush = _sql_flush  # type: ignore[method-assign]
+    flush.emit_post_migrate_signal = lambda *args, **options: None  # type: ignore[attr-defined]
 
 
 def _sql_flush(self: DatabaseOperations, style: Any, tables: Any, **options: Any) -> list[str]:
-    statements = _original(self, style, tables, **options)
+    wanted = [table for table in tables if table not in KEPT]
+    statements = _original(self, style, wanted, **options)
     touched = [table for table in PROTECTED if table in tables]
     off = [f'ALTER TABLE "{table}" DISABLE TRIGGER USER' for table in touched]
     on = [f'ALTER TABLE "{table}" ENABLE TRIGGER USER' for table in touched]
