@@ -4,6 +4,7 @@ from trading.models import Plan
 from trading.runtime.screen import Context, registry
 from trading.selectors import (
     auto_mode,
+    chart_levels,
     decisions,
     demo_faults,
     desk,
@@ -46,6 +47,11 @@ def _book(role: str, symbol: str) -> Context:
 
 def _tick(role: str, symbol: str) -> Context:
     return {"forming": symbols.forming_bar(symbol)}
+
+
+def _levels(role: str, symbol: str) -> Context:
+    account = desk.primary_account()
+    return {"levels_version": chart_levels.version(symbol, account.pk if account else None)}
 
 
 def _symbol_decisions(role: str, symbol: str) -> Context:
@@ -120,6 +126,13 @@ registry.add("fills", "trading/partials/_fills.html", _fills, dirtied_by={"fill"
 registry.add("symbols", "trading/partials/_symbols.html", _symbols, dirtied_by={"decision", "signal", "plan", "price"})
 registry.add_family("book", "trading/partials/_book.html", _book, key="symbol", dirtied_by={"price"})
 registry.add_family("tick", "trading/partials/_tick.html", _tick, key="symbol", dirtied_by={"price"})
+registry.add_family(
+    "levels",
+    "trading/partials/_levels.html",
+    _levels,
+    key="symbol",
+    dirtied_by={"plan", "order", "fill", "position", "signal"},
+)
 registry.add_family(
     "decisions",
     "trading/partials/_symbol_decisions.html",

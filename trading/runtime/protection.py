@@ -7,6 +7,7 @@ from decimal import Decimal
 import structlog
 
 from accounts.services.audit import audit
+from avigrid.common import push
 from avigrid.kernel.errors import AviGridError, NotModified, OutcomeUnknown, Rejected, Retryable
 from avigrid.kernel.money import ZERO, Rounding, to_multiple
 from avigrid.kernel.portfolio import VenuePosition
@@ -259,6 +260,7 @@ class Protection:
             plan.refresh_from_db()
             plan.stop_confirmed, plan.stop_confirmed_at = seen.stop_loss, self.context.now()
             plan.save(update_fields=["stop_confirmed", "stop_confirmed_at"])
+            push.event("plan", {"plan_id": plan.pk, "symbol": plan.symbol, "status": plan.status})
             wanted = stop_wanted(plan)
             if seen.stop_loss is not None and wanted not in (None, seen.stop_loss):
                 self._remember(plan, seen.stop_loss)

@@ -1,9 +1,7 @@
-"""A symbol's chart as numbers: closed 5m bars, what AVI-5 measures on them, and what happened there."""
+"""A symbol's chart as numbers: closed 5m bars and what AVI-5 measures on them; chart_levels.py has the rest."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -11,10 +9,9 @@ import numpy.typing as npt
 from avigrid.exchange.kline_table import KlineTable
 from marketdata.indicators import formulas
 from marketdata.selectors import bars
-from marketdata.selectors.times import to_datetime, to_ms
+from marketdata.selectors.times import to_datetime
 from trading.avi5.config import StrategyConfig
-from trading.avi5.spec import PlanSpec
-from trading.models import OPEN_PLAN_STATUSES, Fill, Order, Plan, Signal, SignalStatus
+from trading.selectors.chart_levels import lines, marks, version
 from trading.selectors.strategy import active_version, config_of
 
 INTERVAL_MIN = 5
@@ -24,26 +21,6 @@ MOST_BARS = 2_000
 
 type Numbers = list[float | None]
 type JsonValue = str | int | float | bool | None | Sequence[JsonValue] | Mapping[str, JsonValue]
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """Something that happened in a bar. `kind`: signal or fill."""
-
-    bar_s: int
-    kind: str
-    direction: int
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class PriceLine:
-    """`kind`: entry, rung, stop or take_profit; `is_live` False: only offered, or already over."""
-
-    price: float
-    kind: str
-    label: str
-    is_live: bool
 
 
 def chart(
@@ -78,8 +55,9 @@ def chart(
             )
         ],
         "series": {name: _numbers(values[shown]) for name, values in series.items()},
-        "marks": [[m.bar_s, m.kind, m.direction, m.text] for m in _marks(symbol, account_id, since, until)],
-        "lines": [[x.price, x.kind, x.label, x.is_live] for x in _lines(symbol, account_id)],
+        "marks": [[m.bar_s, m.kind, m.direction, m.text] for m in marks(symbol, account_id, since, until)],
+        "lines": [[x.price, x.kind, x.label, x.is_live] for x in lines(symbol, account_id)],
+        "version": version(symbol, account_id),
         "has_more": len(table) > count,
     }
 
@@ -94,6 +72,7 @@ def _empty(symbol: str, config: StrategyConfig) -> dict[str, JsonValue]:
         "series": {},
         "marks": [],
         "lines": [],
+        "version": "",
         "has_more": False,
     }
 
@@ -130,55 +109,6 @@ def _before(
     return np.array([extreme(values, at - count, at) if at >= count else formulas.NAN for at in range(len(values))])
 
 
-def _marks(symbol: str, account_id: int | None, since: datetime, until: datetime) -> list[Mark]:
-    signals = Signal.objects.filter(
-        symbol=symbol, decision__bar_start__gte=since, decision__bar_start__lt=until
-    ).values_list("decision__bar_start", "direction", "status", "score")
-    marks = [
-        Mark(to_ms(start) // 1000, "signal", direction, f"{status} {score:.2f}" if score is not None else status)
-        for start, direction, status, score in signals
-    ]
-    if account_id is not None:
-        fills = Fill.objects.filter(
-            account_id=account_id, symbol=symbol, executed_at__gte=since, executed_at__lt=until
-        ).values_list("executed_at", "side", "price", "quantity", "order__role")
-        for at, side, price, quantity, role in fills:
-            bar_s = to_ms(at) // BAR_MS * BAR_MS // 1000
-            text = f"{role or 'stop'} {_plain(quantity)} @ {_plain(price)}"
-            marks.append(Mark(bar_s, "fill", 1 if side == "Buy" else -1, text))
-    return sorted(marks, key=lambda mark: mark.bar_s)
-
-
-def _lines(symbol: str, account_id: int | None) -> list[PriceLine]:
-    """Of the open plans; without one, of the newest offer."""
-    plans = list(Plan.objects.filter(account_id=account_id, symbol=symbol, status__in=OPEN_PLAN_STATUSES))
-    if plans:
-        return [line for plan in plans for line in _plan_lines(plan)]
-    offer = Signal.objects.filter(symbol=symbol, status__in=(SignalStatus.NEW, SignalStatus.QUEUED)).first()
-    if offer is None:
-        return []
-    spec = PlanSpec.from_json(offer.spec)
-    lines = [PriceLine(float(rung.price), "rung", f"entry {rung.rung + 1}", False) for rung in spec.rungs]
-    targets = [tp.price for tp in spec.take_profits] or [r.take_profit for r in spec.rungs if r.take_profit is not None]
-    lines += [PriceLine(float(price), "take_profit", f"TP{n + 1}", False) for n, price in enumerate(targets)]
-    return [*lines, PriceLine(float(spec.stop), "stop", "stop", False)]
-
-
-def _plan_lines(plan: Plan) -> list[PriceLine]:
-    lines = []
-    if plan.stop_price is not None:
-        label = "stop" if plan.stop_confirmed == plan.stop_price else "stop (on its way)"
-        lines.append(PriceLine(float(plan.stop_price), "stop", label, True))
-    working = Order.objects.filter(plan=plan, is_reserved=True).exclude(price=None)
-    for order in working.order_by("role", "rung"):
-        kind = {"entry": "rung", "take_profit": "take_profit"}.get(order.role, "entry")
-        name = "entry" if order.role == "entry" else "TP" if order.role == "take_profit" else order.role
-        lines.append(
-            PriceLine(float(order.price or 0), kind, f"{name} {order.rung + 1} · {_plain(order.quantity)}", True)
-        )
-    return lines
-
-
 def _config() -> StrategyConfig:
     version = active_version()
     return config_of(version) if version else StrategyConfig()
@@ -186,7 +116,3 @@ def _config() -> StrategyConfig:
 
 def _numbers(values: npt.NDArray[np.float64]) -> Numbers:
     return [value if math.isfinite(value) else None for value in values.tolist()]
-
-
-def _plain(value: object) -> str:
-    return f"{float(str(value)):.10g}"

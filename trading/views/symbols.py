@@ -29,7 +29,7 @@ def symbol_page(request: HttpRequest, symbol: str) -> HttpResponse:
         "forming": symbols.forming_bar(symbol),
         "decisions": decisions.decision_page(symbol=symbol, count=12).rows,
     }
-    live = (f"book:{symbol}", f"decisions:{symbol}", f"tick:{symbol}")
+    live = (f"book:{symbol}", f"decisions:{symbol}", f"tick:{symbol}", f"levels:{symbol}")
     return page(request, "trading/symbol.html", context, fragments=live)
 
 

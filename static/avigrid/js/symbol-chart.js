@@ -120,6 +120,7 @@
     show();
     if (isFirst) chart.timeScale().setVisibleLogicalRange({ from: data.bars.length - Math.min(140, box.clientWidth / 7), to: data.bars.length + 4 });
     box.dataset.ready = data.bars.length;
+    box.dataset.version = data.version;
   };
 
   const live = () => {
@@ -146,9 +147,11 @@
   let newest = null;
   document.addEventListener("htmx:wsAfterMessage", () => {
     live();
-    // a decision means a bar has closed, an order line may have moved with it
+    // a decision means a bar has closed; another version of the levels, that a plan, an order, a fill or a signal moved
     const seen = document.querySelector("#fragment-decisions time")?.getAttribute("datetime");
-    if (newest !== null && seen !== newest) refresh();
+    const levels = document.getElementById("fragment-levels")?.dataset.version;
+    const isBehind = data !== null && levels !== undefined && levels !== data.version;
+    if ((newest !== null && seen !== newest) || isBehind) refresh();
     newest = seen;
   });
   refresh();

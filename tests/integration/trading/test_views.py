@@ -20,6 +20,7 @@ from risk.services.states import halt
 from tests.support.api_world import ApiWorld
 from tests.support.users import code_for, login, make_user
 from trading.models import Decision, Plan, ReconciliationFinding, ReconciliationRun
+from trading.runtime import screen
 from trading.selectors.demo_faults import KEY, FaultNote
 from trading.services.times import from_ms
 
@@ -150,6 +151,32 @@ def test_chart_marks_and_lines_of_an_open_plan(world: ApiWorld, viewer: Client) 
     chart = viewer.get("/symbols/AAAUSDT/chart.json").json()
     assert [97.5, "stop", "stop", True] in chart["lines"]
     assert [line for line in chart["lines"] if line[1] == "rung"], chart["lines"]
+
+
+def test_whatever_moves_a_line_or_a_mark_makes_open_charts_ask_again(world: ApiWorld, viewer: Client) -> None:
+    reader = screen.Reader("viewer", "en")
+
+    def shown() -> str:
+        found = re.search(r'data-version="(\w+)"', screen.render("levels:AAAUSDT", reader, out_of_band=True))
+        assert found is not None
+        return found.group(1)
+
+    world.bars(count=60, symbol="AAAUSDT")
+    seen = [shown()]
+    plan = world.placed()
+    seen.append(shown())
+    world.holding(plan)
+    seen.append(shown())
+    Plan.objects.filter(pk=plan.pk).update(stop_price=D("98.25"))
+    seen.append(shown())
+    Plan.objects.filter(pk=plan.pk).update(stop_confirmed=D("98.25"))
+    seen.append(shown())
+    assert len(set(seen)) == 5
+    assert viewer.get("/symbols/AAAUSDT/chart.json").json()["version"] == shown() == seen[-1]
+    assert screen.render("levels:AAAUSDT", screen.Reader("viewer", "ru"), out_of_band=True).count(seen[-1]) == 1
+    for kind in ("plan", "order", "fill", "position", "signal"):
+        shown_there = {"levels:AAAUSDT", "levels:BBBUSDT"}
+        assert screen.registry.dirtied_by(kind, {"symbol": "AAAUSDT"}, shown_there) == {"levels:AAAUSDT"}
 
 
 @pytest.mark.parametrize("path", ["/symbols/NOPEUSDT/", "/symbols/aaausdt/", "/symbols/NOPEUSDT/chart.json"])

@@ -33,7 +33,7 @@ PLAIN = (
     "faults",
     "reconciliation",
 )
-FAMILIES = ("book:AAAUSDT", "tick:AAAUSDT", "decisions:AAAUSDT")
+FAMILIES = ("book:AAAUSDT", "tick:AAAUSDT", "levels:AAAUSDT", "decisions:AAAUSDT")
 
 
 @pytest.mark.django_db
