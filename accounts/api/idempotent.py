@@ -8,13 +8,14 @@ from typing import Any
 
 from django.db import transaction
 from rest_framework.exceptions import APIException
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.encoders import JSONEncoder
 
 from accounts.api.caller import caller
 from accounts.services.idempotency import Answer, call_once
-from avigrid.common.api_errors import CONTENT_TYPE, Refused, problem_of
+from avigrid.common.api_errors import Refused, problem_of
 from avigrid.kernel.errors import AviGridError
 
 HEADER = "Idempotency-Key"
@@ -34,7 +35,8 @@ def idempotent(operation: Operation, *, required: bool = True) -> Operation:
         if not _KEY.match(key):
             sentence = f"Send an {HEADER} of 8 to 80 visible characters."
             raise Refused("idempotency_key_required", sentence, status_code=400)
-        said = json.dumps([request.method, request.path, request.data], sort_keys=True, cls=JSONEncoder).encode()
+        asked = [request.method, request.path, sorted(request.query_params.lists()), request.data]
+        said = json.dumps(asked, sort_keys=True, cls=JSONEncoder).encode()
 
         def call() -> Answer:
             try:
@@ -45,11 +47,11 @@ def idempotent(operation: Operation, *, required: bool = True) -> Operation:
                 if refused is None or refused.status_code >= 500:
                     raise  # not an answer to keep: the same key may be tried again
                 response = refused
-            return Answer(response.status_code, json.loads(json.dumps(response.data, cls=JSONEncoder)))
+            body = json.loads(json.dumps(response.data, cls=JSONEncoder))
+            return Answer(response.status_code, body, response.content_type or JSONRenderer.media_type)
 
         answer, was_replayed = call_once(user=caller(request), key=key, request=said, call=call)
-        kind = CONTENT_TYPE if answer.status_code >= 400 else None
-        response = Response(answer.body, status=answer.status_code, content_type=kind)
+        response = Response(answer.body, status=answer.status_code, content_type=answer.media_type)
         response["Idempotent-Replayed"] = "true" if was_replayed else "false"
         return response
 

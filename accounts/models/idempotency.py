@@ -13,6 +13,7 @@ class IdempotentCall(models.Model):
     request_hash = models.CharField(max_length=64)
     status_code = models.PositiveSmallIntegerField(null=True, blank=True)
     body = models.JSONField(null=True, blank=True)
+    media_type = models.CharField(max_length=60, default="application/json", db_default="application/json")
     created_at = models.DateTimeField(default=timezone.now, db_index=True)
 
     class Meta:

@@ -19,6 +19,7 @@ from avigrid.kernel.errors import Rejected
 class Answer:
     status_code: int
     body: object
+    media_type: str = "application/json"
 
 
 def call_once(*, user: User, key: str, request: bytes, call: Callable[[], Answer]) -> tuple[Answer, bool]:
@@ -33,10 +34,10 @@ def call_once(*, user: User, key: str, request: bytes, call: Callable[[], Answer
             if row.request_hash != digest:
                 raise Rejected("This key was used for a different request.", code="idempotency_key_reused")
             assert row.status_code is not None  # committed only together with its answer
-            return Answer(row.status_code, row.body), True
+            return Answer(row.status_code, row.body, row.media_type), True
         answer = call()
-        row.status_code, row.body = answer.status_code, answer.body
-        row.save(update_fields=["status_code", "body"])
+        row.status_code, row.body, row.media_type = answer.status_code, answer.body, answer.media_type
+        row.save(update_fields=["status_code", "body", "media_type"])
         return answer, False
 
 

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 import django_filters
 from django.db.models import QuerySet
 from django.http import Http404
-from drf_spectacular.utils import extend_schema, extend_schema_view
+from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_view
 from rest_framework import status
 from rest_framework.decorators import action
 from rest_framework.exceptions import ValidationError
@@ -29,6 +29,10 @@ from trading.models import Decision, Signal, SignalStatus
 from trading.services.placing import signal_place
 
 _SIDES = [("long", "long"), ("short", "short")]
+_REFUSED = (
+    "Not placed, as JSON with the reason in `code`; or, as a problem body, refused before that was looked at"
+    " (`idempotency_key_reused`)."
+)
 
 
 class SignalFilter(django_filters.FilterSet):
@@ -83,7 +87,11 @@ class SignalViewSet(ReadOnly):
         operation_id="signals_place",
         parameters=[IDEMPOTENCY_HEADER],
         request=PlaceSerializer,
-        responses={201: PlacementSerializer, 409: PlacementSerializer, **problems(400, 404, 415)},
+        responses={
+            201: PlacementSerializer,
+            (409, "application/json"): OpenApiResponse(PlacementSerializer, description=_REFUSED),
+            **problems(400, 404, 409, 415),
+        },
         filters=False,
     )
     @action(detail=True, methods=["post"], pagination_class=None, filterset_class=None)

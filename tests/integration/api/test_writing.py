@@ -8,7 +8,7 @@ import pytest
 from django.core.cache import cache
 from django.db import connections
 
-from accounts.models import AuditEntry, IdempotentCall
+from accounts.models import AuditEntry, IdempotentCall, TradingAccount
 from risk.models import RiskLimitsVersion, TradingState
 from risk.selectors.guards import effective_state
 from tests.support.api_world import ApiWorld
@@ -69,6 +69,38 @@ def test_a_key_belongs_to_one_request_and_one_person(world: ApiWorld) -> None:
     assert different_body.json()["code"] == "idempotency_key_reused"
     assert post(other, f"signals/{two.pk}/place", key="shared-key").status_code == 201
     assert Plan.objects.count() == 2
+
+
+def test_a_key_belongs_to_the_account_that_was_asked_for(world: ApiWorld) -> None:
+    """HALT of one account under the key of another's would leave the second trading."""
+    one = world.account
+    two = TradingAccount.objects.create(label="second desk", environment="simulated", hedge_mode=True)
+    trader = api_client(make_user("trader"))
+    first = post(trader, f"admin/kill_switch?account={one.pk}", key="halt-it-now", body={"reason": "drill"})
+    assert first.status_code == 200
+    second = post(trader, f"admin/kill_switch?account={two.pk}", key="halt-it-now", body={"reason": "drill"})
+    assert (second.status_code, second.json()["code"]) == (409, "idempotency_key_reused")
+    assert (effective_state(one.pk), effective_state(two.pk)) == ("halted", "active")
+
+
+def test_the_order_of_a_query_is_no_other_request(world: ApiWorld) -> None:
+    trader, path = api_client(make_user("trader")), "admin/kill_switch"
+    for query in (f"account={world.account.pk}&a=1&a=2", f"a=1&a=2&account={world.account.pk}"):
+        answer = post(trader, f"{path}?{query}", key="halt-it-now", body={"reason": "drill"})
+        assert answer.status_code == 200, answer.content
+    assert answer["Idempotent-Replayed"] == "true"
+
+
+def test_a_placement_that_was_refused_is_no_problem_body(world: ApiWorld) -> None:
+    """409 has two bodies: the placement with its reason, and a problem about the request; the media type tells them."""
+    signal, trader = world.signal(), api_client(make_user("trader"))
+    assert post(trader, f"signals/{signal.pk}/place").status_code == 201
+    for replayed in ("false", "true"):
+        refused = post(trader, f"signals/{signal.pk}/place", key="too-late-key")
+        assert (refused.status_code, refused["Content-Type"]) == (409, "application/json")
+        assert (refused.json()["code"], refused["Idempotent-Replayed"]) == ("already_placed", replayed)
+    reused = post(trader, f"signals/{signal.pk}/place", {"account": world.account.pk}, key="too-late-key")
+    assert (reused.status_code, reused["Content-Type"]) == (409, "application/problem+json")
 
 
 def test_a_refusal_is_an_answer_too_but_bad_input_after_it_is_not_remembered_as_success(world: ApiWorld) -> None:
