@@ -19,6 +19,7 @@ from avigrid.exchange.bybit.connect import BybitClient, connect, settle_clock
 from avigrid.exchange.bybit.environments import Endpoints
 from avigrid.exchange.simulator.exchange import ExchangeConfig
 from avigrid.exchange.simulator.feed import Source
+from avigrid.exchange.simulator.specs import Fees
 from avigrid.kernel.instrument import FeeRates
 from avigrid.kernel.market import Kline
 from marketdata.models import Instrument, KlineSource
@@ -242,8 +243,11 @@ def trading_desk(
     start_ms: int | None = None,
     source: Source | None = None,
     quantum_ms: int = 1_000,
+    fees: Fees | None = None,
 ) -> Iterator[TradingDesk]:
-    exchange = ExchangeConfig(hedge=hedge, orders_per_s=1_000, balance_usdt=D(balance), quantum_ms=quantum_ms)
+    exchange = ExchangeConfig(
+        hedge=hedge, orders_per_s=1_000, balance_usdt=D(balance), quantum_ms=quantum_ms, fees=fees or Fees()
+    )
     with running_simulator(config=exchange, symbols=symbols, speed=speed, start_ms=start_ms, source=source) as running:
         account = TradingAccount.objects.create(
             label=f"test {running.port}", environment="simulated", hedge_mode=hedge, base_url=running.url

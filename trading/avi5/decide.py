@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from avigrid.kernel.instrument import FeeRates
 from avigrid.kernel.market import BookFeatures
+from avigrid.kernel.money import plain
 from trading.avi5.config import STRATEGY, StrategyConfig
 from trading.avi5.rules import Rule, RuleInputs, RuleOutcome, cost_in_r, evaluate_side, slippage_bps
 from trading.avi5.window import Indicators, MarketWindow, check_window, indicators_at_end
@@ -48,6 +49,8 @@ class Decision:
     long_rules: tuple[RuleOutcome, ...]
     short_rules: tuple[RuleOutcome, ...]
     config_hash: str
+    fees: FeeRates
+    """Those that `cost_r` counts with."""
 
     @property
     def identity(self) -> tuple[str, str, str, int]:
@@ -166,6 +169,7 @@ def decide_on(
         long_rules=long_rules,
         short_rules=short_rules,
         config_hash=config.config_hash,
+        fees=fees,
     )
 
 
@@ -213,6 +217,8 @@ def decision_record(decision: Decision) -> dict[str, JsonValue]:
         "distance": _finite(decision.distance),
         "slippage_bps": _finite(decision.slippage_bps),
         "cost_r": _finite(decision.cost_r),
+        "taker_fee": plain(decision.fees.taker),
+        "maker_fee": plain(decision.fees.maker),
         "hour": decision.hour,
         "long_rules": [_rule_record(outcome) for outcome in decision.long_rules],
         "short_rules": [_rule_record(outcome) for outcome in decision.short_rules],

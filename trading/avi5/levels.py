@@ -101,6 +101,11 @@ def build_plan(
     )
 
 
+def planned_loss_with(spec: PlanSpec, fees: FeeRates) -> Decimal:
+    """What the plan as it stands would lose at its stop, were these the fees."""
+    return sum((r.quantity * (abs(r.price - spec.stop) + _fees_per_unit(r.price, fees)) for r in spec.rungs), ZERO)
+
+
 def _fees_per_unit(price: Decimal, fees: FeeRates) -> Decimal:
     """In and out as taker: the dearest way, so that the planned loss is an upper bound."""
     return price * (fees.taker + fees.taker)

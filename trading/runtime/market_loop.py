@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 from django.conf import settings
+from django.utils import timezone
 from prometheus_client import Counter, Histogram
 from redis import Redis
 
@@ -24,7 +25,6 @@ from avigrid.exchange.bybit.feed import BybitMarketFeed, topics_of
 from avigrid.exchange.bybit.orderbook import OrderBook
 from avigrid.kernel.clock import Clock
 from avigrid.kernel.errors import AviGridError
-from avigrid.kernel.instrument import FeeRates
 from avigrid.kernel.market import BookFeatures, Ticker
 from marketdata.runtime.confirmed_bar import ConfirmedBar
 from marketdata.runtime.database_storage import DatabaseStorage
@@ -37,10 +37,8 @@ from marketdata.selectors.times import to_datetime
 from marketdata.services.book_tops import book_top, book_tops_publish
 from marketdata.services.instruments import instruments_refresh
 from marketdata.services.prices import prices_publish
-from risk.core.limits import RiskLimits
-from risk.selectors.limits import limits_of
 from trading.runtime.auto_clicks import AutoClicks
-from trading.selectors.strategy import active_version
+from trading.runtime.decision_terms import SharedTerms
 from trading.services.decisions import Decided, bar_decide, signals_expire
 
 PUBLISH_EVERY_S = 0.5
@@ -63,31 +61,32 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Decider:
-    """Called in a database thread with every bar that is stored; keeps nothing between bars."""
+    """Called in a database thread with every bar that is stored; keeps nothing from one close to the next."""
 
     clock: Clock
     rate_ratio: float
+    terms: SharedTerms = field(default_factory=SharedTerms)
 
     def __call__(self, event: ConfirmedBar) -> Decided | None:
-        version = active_version()
-        if version is None:
+        terms = self.terms.at(event.bar.end_ms)
+        if terms is None:
             return None
-        account = primary_account()
-        limits = limits_of(account.pk) if account else RiskLimits()
         now_ms = self.clock.now_ms()
+        now, fees = to_datetime(now_ms), terms.fees_of(event.symbol)
         lag_ms = self._on_wall(now_ms - event.bar.end_ms)
         with DECIDE_SECONDS.time():
             decided = bar_decide(
-                version=version,
+                version=terms.version,
+                config=terms.config,
                 bar=event.bar,
                 features=self._with_wall_age(event.features, event.bar.end_ms),
                 decided_ms=event.bar.end_ms + lag_ms,
                 next_funding_ms=self._next_funding_ms(event),
-                fees=FeeRates(),
-                r_usd=limits.r_usd,
-                now=to_datetime(now_ms),
+                fees=fees.rates,
+                r_usd=terms.r_usd,
+                now=now,
                 rate_ratio=self.rate_ratio,
-                note=_note(event),
+                note="; ".join(filter(None, (_note(event), fees.note(timezone.now())))),
             )
         if decided.is_new:
             DECISIONS.labels(status=decided.decision.status).inc()

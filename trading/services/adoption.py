@@ -20,6 +20,7 @@ from risk.services.states import tighten
 from trading.avi5.config import Profile
 from trading.avi5.spec import Grain, PlanSpec, RungSpec
 from trading.models import Fill, Order, Plan, PlanOrigin, PlanStatus, Position
+from trading.selectors.fee_rates import fee_rates_of
 from trading.services.folding import plan_totals_refresh, position_fold
 from trading.services.intents import installation
 from trading.services.times import from_ms
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from accounts.models import User
 
 _STOP_RATIO = Decimal("0.05")
-_TAKER = Decimal("0.00055")
 
 
 def old_position_book(*, account_id: int, held: VenuePosition, now: datetime) -> Fill:
@@ -142,6 +142,7 @@ def _spec(
 ) -> PlanSpec:
     entry = grain.price(average, Rounding.NEAREST)
     loss = max((average - stop) * direction, ZERO) * quantity
+    fees = fee_rates_of(account_id, grain.symbol).rates
     return PlanSpec(
         symbol=grain.symbol,
         direction=direction,
@@ -163,9 +164,9 @@ def _spec(
         take_profits=(),
         r_usd=limits_of(account_id).r_usd,
         planned_loss_usd=loss,
-        expected_fees_usd=entry * quantity * _TAKER,
-        taker_fee=_TAKER,
-        maker_fee=_TAKER,
+        expected_fees_usd=entry * quantity * fees.taker,
+        taker_fee=fees.taker,
+        maker_fee=fees.maker,
         grain=Grain(
             tick_size=grain.tick_size,
             qty_step=grain.qty_step,

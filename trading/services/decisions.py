@@ -21,6 +21,7 @@ from marketdata.selectors import bars as bar_selectors
 from marketdata.selectors.instruments import instrument
 from marketdata.selectors.times import to_datetime
 from trading.avi5 import decide as avi5
+from trading.avi5.config import StrategyConfig
 from trading.avi5.levels import plan_for
 from trading.avi5.spec import PlanSpec, Refusal
 from trading.avi5.window import BAR_5M_MS, Bars, MarketWindow
@@ -29,6 +30,7 @@ from trading.selectors.strategy import config_of
 from trading.selectors.win_rate import p_win
 
 SIGNAL_FRESH_S = 60.0
+_NOTE_MAX = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +54,18 @@ def bar_decide(
     now: datetime,
     rate_ratio: float = 1.0,
     note: str = "",
+    config: StrategyConfig | None = None,
 ) -> Decided:
     """Decide on a confirmed 5m bar with everything stored up to it.
 
     `decided_ms` and `now` are exchange time, `rate_ratio` its speed against the wall; `note` is kept with the decision
-    (missed bars fetched, ...).
+    (missed bars fetched, ...). `config` is the version's, where the caller has read it already.
     Raises InvalidCandle where the stored history has a hole: the caller heals the gap and asks again.
     """
     known = Decision.objects.filter(strategy=version, symbol=bar.symbol, bar_start=to_datetime(bar.start_ms)).first()
     if known is not None:
         return Decided(known, known.signals.first(), is_new=False)
-    config = config_of(version)
+    config = config or config_of(version)
     window = market_window(bar.symbol, bar.start_ms + BAR_5M_MS, config.history_5m_bars, config.history_15m_bars)
     if not len(window.bars_5m) or window.bar_start_ms != bar.start_ms:
         raise InvalidCandle(f"{bar.symbol} bar {bar.start_ms} is not the newest stored one", code="gap")
@@ -122,7 +125,7 @@ def _store(
                 used_proxy=outcome.used_proxy,
                 rules=rules,
                 indicators=record,
-                reason=note,
+                reason=note[:_NOTE_MAX],
             )
     except IntegrityError:  # another process decided on it since we looked
         decision = Decision.objects.get(**identity)

@@ -1,6 +1,7 @@
 """Keeping what the venue tells about an account's fees."""
 
 from datetime import datetime
+from decimal import Decimal
 
 from django.db import transaction
 
@@ -10,8 +11,8 @@ from avigrid.kernel.instrument import FeeRates
 from avigrid.kernel.money import plain
 from trading.models import AccountFeeRates
 
-HIGHEST = FeeRates().taker * 100
-"""5.5 %: no venue takes so much, so whoever says it has mixed up a unit."""
+HIGHEST = Decimal("0.01")
+"""One percent: no venue takes so much, so whoever says it has mixed up a unit."""
 
 
 @transaction.atomic

@@ -1,4 +1,7 @@
-"""Live against replay: every stored decision and signal is made again from what is stored. Reads only."""
+"""Live against replay: every stored decision and signal is made again from what is stored. Reads only.
+
+A decision is made again with the fees its own record names; only one from before they were recorded needs to be told.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +19,8 @@ from trading.avi5.window import BAR_5M_MS
 from trading.models import Decision, Signal
 from trading.selectors.strategy import config_of
 from trading.services.decisions import market_window
+
+_FEES = frozenset({"taker_fee", "maker_fee"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +40,7 @@ class Parity:
 def parity_check(
     *, from_ms: int | None = None, to_ms_: int | None = None, symbols: tuple[str, ...] = (), fees: FeeRates
 ) -> Parity:
-    """Decisions of bars that start in [from_ms, to_ms_). `fees` are those the decisions were made with."""
+    """Decisions of bars that start in [from_ms, to_ms_). `fees` stand in where a decision does not name its own."""
     rows = Decision.objects.select_related("strategy").order_by("bar_start", "symbol")
     if from_ms is not None:
         rows = rows.filter(bar_start__gte=to_datetime(from_ms))
@@ -62,6 +67,8 @@ def _differences(row: Decision, made: list[Signal], fees: FeeRates) -> Iterator[
         return
     record = avi5.decision_record(outcome)
     rules = {"long": record.pop("long_rules"), "short": record.pop("short_rules"), "failed": record.pop("failed_rules")}
+    if not row.indicators.keys() >= _FEES:
+        record = {name: value for name, value in record.items() if name not in _FEES}
     wrong = [name for name, value in record.items() if row.indicators.get(name) != value]
     wrong += [f"{side} rules" for side, outcomes in rules.items() if row.rules.get(side) != outcomes]
     if wrong:
@@ -91,6 +98,12 @@ def _again(row: Decision, fees: FeeRates) -> avi5.Decision:
         config,
         now_ms=decided_ms,
         next_funding_ms=next_funding_ms,
-        fees=fees,
+        fees=_fees_of(row, fees),
         allow_proxy=False,
     )
+
+
+def _fees_of(row: Decision, otherwise: FeeRates) -> FeeRates:
+    if not row.indicators.keys() >= _FEES:
+        return otherwise
+    return FeeRates(Decimal(row.indicators["taker_fee"]), Decimal(row.indicators["maker_fee"]))

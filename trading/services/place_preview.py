@@ -12,7 +12,7 @@ from trading.models import OPEN_PLAN_STATUSES, Plan, Signal
 from trading.selectors.exchange_time import exchange_time
 from trading.selectors.risk_view import marks_of, open_request, snapshot_of
 from trading.selectors.stages import stage_in_force
-from trading.services.placing import MAINTENANCE_MARGIN_RATIO
+from trading.services.placing import MAINTENANCE_MARGIN_RATIO, fees_refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,4 +70,6 @@ def place_preview(*, signal_id: int, account_id: int) -> PlacePreview:
         blocked = f"This signal is {signal.status}."
     elif (taking - spec.rungs[0].limit_price) * spec.direction > 0:
         blocked = f"The price {taking} has moved beyond the entry limit {spec.rungs[0].limit_price}."
+    else:
+        blocked = fees_refusal(spec, account_id)
     return PlacePreview(signal, spec, taking, moved, verdict, blocked)

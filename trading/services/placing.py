@@ -12,13 +12,16 @@ from accounts.selectors.trading_accounts import trading_account
 from accounts.services.audit import audit
 from avigrid.common import push
 from avigrid.kernel.errors import Rejected
+from avigrid.kernel.money import plain
 from risk.core.verdict import Ruling
 from risk.selectors.limits import limits_of
 from risk.services.decisions import decide
+from trading.avi5.levels import planned_loss_with
 from trading.avi5.spec import PlanSpec
 from trading.avi5.state import MarketView
 from trading.models import OPEN_PLAN_STATUSES, Plan, PlanOrigin, PlanStatus, Signal, SignalStatus
 from trading.selectors.exchange_time import exchange_time
+from trading.selectors.fee_rates import fee_rates_of
 from trading.selectors.risk_view import MarkPrice, marks_of, open_request, snapshot_of
 from trading.selectors.stages import stage_in_force
 from trading.services.locking import account_transaction, wake_execution
@@ -80,6 +83,9 @@ def signal_place(
         moved = _price_moved(spec, mark)
         if moved is not None:
             return moved
+        dearer = fees_refusal(spec, account_id)
+        if dearer:
+            return Placement(False, "fees_changed", dearer)
         now_ms = to_ms(now)
         stage = stage_in_force(signal.decision.strategy)
         decision = decide(
@@ -152,6 +158,18 @@ def _price_moved(spec: PlanSpec, mark: MarkPrice) -> Placement | None:
     if (taking - limit) * spec.direction <= 0:
         return None
     return Placement(False, "price_moved", f"The price {taking} has moved beyond the entry limit {limit}.")
+
+
+def fees_refusal(spec: PlanSpec, account_id: int) -> str:
+    """Why this account may not take a plan sized for lower fees than its own; empty where it still risks at most 1R."""
+    fees = fee_rates_of(account_id, spec.symbol).rates
+    loss = planned_loss_with(spec, fees)
+    if fees.taker <= spec.taker_fee or loss <= spec.r_usd:
+        return ""
+    return (
+        f"The account pays {plain(fees.taker * 100)} % on {spec.symbol} and this signal was sized for "
+        f"{plain(spec.taker_fee * 100)} %: it would lose {loss:.2f} USD, more than its {spec.r_usd:.2f} USD."
+    )
 
 
 def _refused(signal: Signal, decision: "RiskDecision", actor: "User | str") -> Placement:
