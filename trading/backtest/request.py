@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 
 from avigrid.kernel.errors import Rejected
+from avigrid.kernel.instrument import FeeRates
+from avigrid.kernel.money import plain
 from trading.avi5.config import ConfigValue, StrategyConfig
 from trading.backtest.result import BacktestSettings
 from trading.backtest.sweep import SweepSpec
@@ -13,8 +15,10 @@ from trading.backtest.walk_forward import WalkForward
 
 MOST_SYMBOLS = 50
 MOST_DAYS = 1_000
+HIGHEST_FEE = Decimal("0.01")
+"""One percent: above it somebody has written percent where a ratio belongs."""
 KINDS = ("backtest", "sweep", "calibrate")
-_COMMON = frozenset({"symbols", "config", "from", "to", "r_usd", "equity_usd"})
+_COMMON = frozenset({"symbols", "config", "from", "to", "r_usd", "equity_usd", "taker_fee", "maker_fee"})
 _OWN = {
     "backtest": frozenset[str](),
     "sweep": frozenset({"axes"}),
@@ -41,8 +45,9 @@ class ResearchRequest:
 
 
 def read_request(kind: str, params: Mapping[str, object], *, base: StrategyConfig) -> ResearchRequest:
-    """`params`: symbols, config (changes to `base`), from, to (ISO, UTC), r_usd, equity_usd; a sweep's axes
-    {field: [values]}; a calibration's train_days, test_days, step_days. Raises InvalidRequest, InvalidConfig."""
+    """`params`: symbols, config (changes to `base`), from, to (ISO, UTC), r_usd, equity_usd, taker_fee and maker_fee
+    (ratios: 0.00055 is 0.055 %); a sweep's axes {field: [values]}; a calibration's train_days, test_days, step_days.
+    Raises InvalidRequest, InvalidConfig."""
     if kind not in KINDS:
         raise InvalidRequest(f"kind must be one of {', '.join(KINDS)}, got {kind!r}", field="kind")
     known = _COMMON | _OWN[kind]
@@ -65,11 +70,38 @@ def read_request(kind: str, params: Mapping[str, object], *, base: StrategyConfi
         from_ms=first,
         to_ms=last,
         settings=BacktestSettings(
-            r_usd=_positive(params, "r_usd", "100"), start_equity_usd=_positive(params, "equity_usd", "10000")
+            r_usd=_positive(params, "r_usd", "100"),
+            start_equity_usd=_positive(params, "equity_usd", "10000"),
+            fees=read_fees(params.get("taker_fee"), params.get("maker_fee")),
         ),
         sweep=SweepSpec(config, _axes(params.get("axes"))) if kind == "sweep" else None,
         walk=_walk(params) if kind == "calibrate" else None,
     )
+
+
+def read_fees(taker: object, maker: object, *, names: tuple[str, str] = ("taker_fee", "maker_fee")) -> FeeRates:
+    """None: Bybit's for an account without any rebate. Raises InvalidRequest, which says the field by its name."""
+    usual = FeeRates()
+    fees = FeeRates(
+        usual.taker if taker is None else _fee(taker, names[0], lowest=Decimal(0)),
+        usual.maker if maker is None else _fee(maker, names[1], lowest=-HIGHEST_FEE),
+    )
+    if fees.taker + fees.maker < 0:
+        raise InvalidRequest(f"{names[1]} gives back more than {names[0]} takes", field=names[1])
+    return fees
+
+
+def _fee(raw: object, name: str, *, lowest: Decimal) -> Decimal:
+    try:
+        rate = Decimal(str(raw)) if isinstance(raw, str | int | float) and not isinstance(raw, bool) else None
+    except InvalidOperation:
+        rate = None
+    if rate is None or not rate.is_finite() or not lowest <= rate <= HIGHEST_FEE:
+        raise InvalidRequest(
+            f"{name} must be a ratio from {plain(lowest)} to {HIGHEST_FEE} (0.00055 is 0.055 %), got {raw!r}",
+            field=name,
+        )
+    return rate
 
 
 def _symbols(value: object) -> tuple[str, ...]:

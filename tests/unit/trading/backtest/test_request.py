@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from avigrid.kernel.errors import Rejected
+from avigrid.kernel.instrument import FeeRates
 from trading.avi5.config import StrategyConfig
 from trading.backtest.request import read_request
 
@@ -22,6 +23,8 @@ def test_everything_said_is_understood() -> None:
             "to": "2026-01-02T06:00",
             "r_usd": "25",
             "equity_usd": 5000,
+            "taker_fee": "0.001",
+            "maker_fee": -0.0001,
             "axes": {"theta": [0.3, 0.5]},
         },
         base=BASE,
@@ -30,6 +33,7 @@ def test_everything_said_is_understood() -> None:
     assert (asked.config.theta, asked.config.profile.value) == (0.4, "grid")
     assert (asked.from_ms, asked.to_ms) == (1_767_225_600_000, 1_767_333_600_000)
     assert (asked.settings.r_usd, asked.settings.start_equity_usd) == (Decimal(25), Decimal(5000))
+    assert asked.settings.fees == FeeRates(Decimal("0.001"), Decimal("-0.0001"))
     assert asked.sweep is not None
     assert asked.sweep.size == 2
     assert asked.walk is None
@@ -37,6 +41,7 @@ def test_everything_said_is_understood() -> None:
 
 def test_a_short_training_window_is_its_own_short_window() -> None:
     asked = read_request("calibrate", {"symbols": ["BTCUSDT"], "train_days": 60, "test_days": 10}, base=BASE)
+    assert asked.settings.fees == FeeRates(Decimal("0.00055"), Decimal("0.0002"))
     assert asked.walk is not None
     assert (asked.walk.train_days, asked.walk.short_train_days, asked.walk.step_days) == (60, 60, 30)
 
@@ -57,6 +62,10 @@ def test_a_short_training_window_is_its_own_short_window() -> None:
         ("backtest", {"r_usd": "0"}, "r_usd", "above 0"),
         ("backtest", {"r_usd": True}, "r_usd", "above 0"),
         ("backtest", {"equity_usd": "NaN"}, "equity_usd", "above 0"),
+        ("backtest", {"taker_fee": "0.055"}, "taker_fee", "from 0 to 0.01"),
+        ("backtest", {"taker_fee": True}, "taker_fee", "ratio"),
+        ("backtest", {"maker_fee": "-0.02"}, "maker_fee", "from -0.01 to 0.01"),
+        ("backtest", {"taker_fee": "0.0001", "maker_fee": "-0.0002"}, "maker_fee", "gives back more"),
         ("sweep", {}, "axes", "object of field"),
         ("sweep", {"axes": {"stop_x": [1]}}, "axes.stop_x", "no field 'stop_x'"),
         ("sweep", {"axes": {"theta": []}}, "axes.theta", "list of values"),
