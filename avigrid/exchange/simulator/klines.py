@@ -6,6 +6,7 @@ and closes at the previous close with volume 0.
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 MINUTE_MS = 60_000
@@ -54,12 +55,26 @@ def fold(left: Bar, right: Bar) -> Bar:
     )
 
 
+@dataclass(slots=True)
+class Part:
+    """The open bar of a longer interval, [start_ms, end_ms), and what its closed minutes came to."""
+
+    interval: str
+    start_ms: int = -1
+    end_ms: int = -1
+    bar: Bar | None = None
+
+    def begin(self, start_ms: int) -> None:
+        self.start_ms, self.end_ms, self.bar = start_ms, bar_end(self.interval, start_ms), None
+
+
 class Bars:
     def __init__(self, on_close: OnClose | None = None) -> None:
         self._on_close = on_close
         self._closed: dict[str, list[Bar]] = {interval: [] for interval in INTERVALS}
-        self._partial: dict[str, Bar] = {}
-        """Per longer interval: the closed minutes of its open bar."""
+        self._parts = {interval: Part(interval) for interval in INTERVALS[1:]}
+        self._next_end = -1
+        """When the first of the longer bars closes: until then an empty minute changes none of them."""
         self._start = -1
         self._open = self._high = self._low = self._close = self._volume = self._turnover = 0
 
@@ -78,10 +93,11 @@ class Bars:
             elif whole:
                 self._closed[interval], partial = self._folded(interval, loaded, source)
                 if partial is not None:
-                    self._partial[interval] = partial
+                    self._parts[interval].begin(partial[0])
+                    self._parts[interval].bar = partial
         if loaded and self._start < 0:
             end = bar_end(source, loaded[-1][0])
-            self._begin(end, loaded[-1][4])
+            self._begin_first(end, loaded[-1][4])
 
     @staticmethod
     def _folded(interval: str, bars: list[Bar], source: str) -> tuple[list[Bar], Bar | None]:
@@ -96,6 +112,13 @@ class Bars:
                 current = None
         return done, current
 
+    def _begin_first(self, start_ms: int, price: int) -> None:
+        for part in self._parts.values():
+            if not part.start_ms <= start_ms < part.end_ms:
+                part.begin(bar_start(part.interval, start_ms))
+        self._next_end = min(part.end_ms for part in self._parts.values())
+        self._begin(start_ms, price)
+
     def _begin(self, start_ms: int, price: int) -> None:
         self._start = start_ms
         self._open = self._high = self._low = self._close = price
@@ -104,7 +127,7 @@ class Bars:
     def print(self, ms: int, price: int, qty: int = 0) -> None:
         """A trade (or a value with qty 0); time never runs backwards. A bar opens at the previous close, as Bybit's."""
         if self._start < 0:
-            self._begin(ms - ms % MINUTE_MS, price)
+            self._begin_first(ms - ms % MINUTE_MS, price)
         elif ms >= self._start + MINUTE_MS:
             self.roll(ms)
         if price > self._high:
@@ -121,16 +144,20 @@ class Bars:
             minute = self._minute()
             following = self._start + MINUTE_MS
             self._finish("1", minute, following)
-            for interval in INTERVALS[1:]:
-                part = self._partial.get(interval)
-                start = bar_start(interval, minute[0])
-                part = (start, *minute[1:]) if part is None or part[0] != start else fold(part, minute)
-                if following >= bar_end(interval, start):
-                    self._partial.pop(interval, None)
-                    self._finish(interval, part, following)
-                else:
-                    self._partial[interval] = part
+            if minute[5] or minute[2] != minute[3] or following >= self._next_end:
+                self._grow(minute, following)
             self._begin(following, minute[4])
+
+    def _grow(self, minute: Bar, following: int) -> None:
+        """One closed minute into every longer bar; those that end with it are closed."""
+        for part in self._parts.values():
+            bar = (part.start_ms, *minute[1:]) if part.bar is None else fold(part.bar, minute)
+            if following >= part.end_ms:
+                self._finish(part.interval, bar, following)
+                part.begin(following)
+            else:
+                part.bar = bar
+        self._next_end = min(part.end_ms for part in self._parts.values())
 
     def _finish(self, interval: str, bar: Bar, following: int) -> None:
         rows = self._closed[interval]
@@ -150,9 +177,8 @@ class Bars:
         minute = self._minute()
         if interval == "1":
             return minute
-        start = bar_start(interval, self._start)
-        part = self._partial.get(interval)
-        return (start, *minute[1:]) if part is None or part[0] != start else fold(part, minute)
+        part = self._parts[interval]
+        return (part.start_ms, *minute[1:]) if part.bar is None else fold(part.bar, minute)
 
     def closed(self, interval: str) -> list[Bar]:
         return self._closed[interval]
