@@ -1,7 +1,7 @@
 """What every part of the execution process shares: whose account it is, the venue, the clocks and the fence."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -35,12 +35,18 @@ class Context:
     rng: random.Random = field(default_factory=random.Random)
     positions: dict[tuple[str, int], VenuePosition] = field(default_factory=dict)
     redis_down: bool = False
+    pulse: Callable[[], None] = field(default=lambda: None)
+    """Between two questions to the venue, never inside a transaction: lease and heartbeat go on."""
 
     @contextmanager
     def books(self) -> Iterator[None]:
         """The account's lock in a transaction, fenced by our lease."""
         with account_transaction(self.account_id, fence=self.fence):
             yield
+
+    def adopt(self, gateway: OrderGateway, market: MarketReader, clock: Clock, prices: PriceReader) -> None:
+        """Another connection to the same account from here on."""
+        self.gateway, self.market, self.clock, self.prices = gateway, market, clock, prices
 
     def see_position(self, row: VenuePosition) -> None:
         """Frames may come late: an older row never replaces a newer one."""

@@ -1,7 +1,7 @@
 """The execution process: one thread that owns an account's orders, woken by frames, NOTIFY and the clock.
 
-Losing the lease, the private stream or a key ends the process with a code of its own; losing the database only pauses
-it, and nothing is sent meanwhile, because every send commits first.
+Losing the lease, the private stream or the key ends the process with a code of its own; a key that was rotated is taken
+over while trading goes on. Losing the database only pauses it, and nothing is sent meanwhile: every send commits first.
 """
 
 import signal
@@ -13,14 +13,16 @@ from types import FrameType
 import structlog
 from django.db import InterfaceError, OperationalError, connection
 
-from accounts.selectors.trading_accounts import active_key_id
+from accounts.services.api_keys import CredentialWatch
 from avigrid.common import heartbeats, leases, metrics, push
-from avigrid.common.leases import HeldLease, LeaseLost
+from avigrid.common.leases import LeaseLost
 from avigrid.exchange.ports import StreamState
+from avigrid.kernel.errors import OperatorNeeded
 from risk.core.states import State
 from risk.selectors.guards import effective_state
 from trading.models import OPEN_PLAN_STATUSES, Plan
 from trading.runtime import gauges
+from trading.runtime.comparisons import Comparisons
 from trading.runtime.context import Context
 from trading.runtime.doubts import Doubts
 from trading.runtime.faults import fault_point
@@ -30,8 +32,10 @@ from trading.runtime.halting import Halting
 from trading.runtime.hearing import Effects, Hearing
 from trading.runtime.idle import Idle
 from trading.runtime.inbox import Failed, Heard, Inbox, Item, Woken, database_url
+from trading.runtime.key_switch import KeySwitch
 from trading.runtime.prices import MarketPrices
 from trading.runtime.protection import Protection
+from trading.runtime.pulse import LEASE_TTL_S, Pulse
 from trading.runtime.reconciliation import Reconciler
 from trading.runtime.rung_stops import RungStops
 from trading.runtime.sending import Sender
@@ -45,14 +49,12 @@ from trading.selectors.kill_switch import flatten_pending
 
 log = structlog.get_logger(__name__)
 
-LEASE_TTL_S = 15.0
-
 
 class Exit(IntEnum):
     STOPPED = 0
     FAILED = 1
     LEASE_HELD = 3
-    KEY_CHANGED = 4
+    KEY_GONE = 4
     STREAM_LOST = 5
 
 
@@ -70,7 +72,8 @@ class Execution:
         self._given_venue = venue
         self._monotonic = monotonic
         self._holder = holder
-        self._lease: HeldLease | None = None
+        self.pulse: Pulse | None = None
+        self.key_switch: KeySwitch | None = None
         self._stopping = False
         self._exit = Exit.STOPPED
         self.inbox: Inbox
@@ -81,7 +84,6 @@ class Execution:
         self.is_ready = False
         self.stream = "connecting"
         self._is_stream_up = False
-        self.last_reconciliation = ""
 
     # -- life ---------------------------------------------------------------------------------------------------
 
@@ -110,8 +112,9 @@ class Execution:
         if lease is None:
             log.error("lease_held", account=self.account_id, holder=leases.holder_of(process_name(self.account_id)))
             return False
-        self._lease = lease
-        self.venue = self._given_venue or open_venue(self.account_id)
+        self.pulse = Pulse(process_name(self.account_id), lease, self._timers, self._monotonic, self._report)
+        keys = CredentialWatch(account)
+        self.venue = self._given_venue or open_venue(self.account_id, credentials=keys.current())
         self.context = Context(
             account_id=self.account_id,
             environment=account.environment,
@@ -121,18 +124,21 @@ class Execution:
             clock=self.venue.clock,
             prices=MarketPrices(self.venue.market),
             fence=lease,
+            pulse=self.pulse.keep,
         )
+        if self._given_venue is None:
+            self.key_switch = KeySwitch(self.context, keys, self.venue.key_row)
         self._assemble()
         heartbeats.beat(process_name(self.account_id), {}, started=True)
         self.inbox.start()
         return True
 
     def close(self) -> None:
-        if self._lease is not None:
+        if self.pulse is not None:
             if hasattr(self, "inbox"):
                 self.inbox.stop()
             try:
-                leases.release(self._lease)
+                leases.release(self.pulse.lease)
             except (OperationalError, InterfaceError):
                 log.warning("lease_not_released")
 
@@ -157,6 +163,9 @@ class Execution:
         self.triggers = Triggers(self.context)
         self.idle = Idle(self.context, self.surroundings)
         self.reconciler = Reconciler(self.context, self.hearing, drain=self._drain)
+        self.comparisons = Comparisons(
+            self.context, self._timers, self.reconciler, self.protection, self.foreign, self.idle
+        )
 
     def turn(self, wait_s: float = 0.2) -> None:
         """One round: wait at most `wait_s` for news, then do whatever is due."""
@@ -182,8 +191,8 @@ class Execution:
 
     def _turn(self) -> None:
         now_s = self._monotonic()
-        if self._timers.lease.due(now_s) and self._lease is not None:
-            leases.renew(self._lease, ttl_s=LEASE_TTL_S)
+        assert self.pulse is not None
+        self.pulse.renew(now_s)
         effects = self._digest()
         if self._timers.surroundings.due(now_s):
             self._look_around(now_s)
@@ -199,9 +208,9 @@ class Execution:
             asked = self.doubts.run(urgent)
             if asked.positions:
                 self.protection.run()
-        self._sweeps(now_s)
-        if self._timers.heartbeat.due(now_s):
-            self._beat()
+        if self.is_ready:
+            self.comparisons.sweep(now_s)
+        self.pulse.beat(now_s)
 
     @property
     def _may_enter(self) -> bool:
@@ -231,10 +240,10 @@ class Execution:
             self.protection.run()
         if any(woken.kind in ("trading_state", "plan") for woken in others):
             self.halting.run()
-        if any(woken.kind == "finding" for woken in others):
-            self._foreign_wishes()
+        if self.is_ready and any(woken.kind == "finding" for woken in others):
+            self.comparisons.foreign_wishes()
         if self.is_ready and any(woken.kind == "reconcile" for woken in others):
-            self._reconcile("manual")
+            self.comparisons.run("manual")
         return effects
 
     def _drain(self) -> None:
@@ -252,7 +261,7 @@ class Execution:
             self._is_stream_up = state.kind == "up"
         log.info("private_stream", state=state.kind, reason=state.reason)
         if state.kind in ("up", "gap") and self.is_ready:
-            self._reconcile("reconnect")
+            self.comparisons.run("reconnect")
 
     def _start_up(self, now_s: float) -> None:
         """Nothing opens before this went well once; it is tried again with every turn of its timer."""
@@ -261,13 +270,12 @@ class Execution:
         self._timers.full.last_s = now_s
         self.surroundings.set_position_mode()
         self.doubts.run(set())
-        result = self._reconcile("start")
+        result = self.comparisons.run("start")
         self._resume_flatten()  # whatever the comparison said: getting flat needs no more than the venue
         if result not in ("good", "findings"):
             return  # "incomplete", or "busy": somebody else's look tells this process nothing
         self.protection.run(audit_all=True)
-        for timer in (self._timers.orders, self._timers.positions, self._timers.wallet, self._timers.audit):
-            timer.last_s = now_s
+        self.comparisons.begun(now_s)
         self.is_ready = True
         fault_point("after_startup")
 
@@ -290,45 +298,10 @@ class Execution:
         self.protection.run()
         self.rung_stops.run()
 
-    def _sweeps(self, now_s: float) -> None:
-        if not self.is_ready:
-            return
-        if self._timers.full.due(now_s):
-            self._reconcile("full")
-        if self._timers.orders.due(now_s):
-            self._reconcile("orders")
-        if self._timers.positions.due(now_s):
-            self._foreign_wishes()
-            self._reconcile("positions")
-        if self._timers.wallet.due(now_s):
-            self._reconcile("wallet")
-        if self._timers.audit.due(now_s):
-            self.protection.run(audit_all=True)
-        if self._timers.idle.due(now_s):
-            self.idle.look()
-
-    def _foreign_wishes(self) -> None:
-        if self.is_ready and self.foreign.run():
-            self._timers.positions.last_s = float("-inf")
-
-    def _reconcile(self, scope: str) -> str:
-        """One at a time per account: while a run by hand holds the lease, this one waits for its next time."""
-        lease = leases.acquire(f"reconciliation:{self.account_id}", ttl_s=60.0)
-        if lease is None:
-            return "busy"
-        try:
-            result = self.reconciler.run(scope)
-        finally:
-            leases.release(lease)
-        self.last_reconciliation = f"{scope} {result.status}"
-        return result.status
-
     def _look_around(self, now_s: float) -> None:
         self.context.look_at_redis()
         self.triggers.look()
-        if self._given_venue is None and active_key_id(self.account_id) != self.venue.key_row:
-            log.warning("key_changed")
-            self._exit, self._stopping = Exit.KEY_CHANGED, True
+        self._look_at_key(now_s)
         if self._timers.clock.due(now_s):
             self.surroundings.measure_clock()
         if self._timers.key.due(now_s):
@@ -336,22 +309,37 @@ class Execution:
         if self.is_ready:
             self.fee_watch.look()
 
-    def _beat(self) -> None:
+    def _look_at_key(self, now_s: float) -> None:
+        if self.key_switch is None:
+            return
+        try:
+            venue = self.key_switch.look(now_s)
+        except OperatorNeeded as error:
+            log.error("key_gone", code=error.code)
+            self._exit, self._stopping = Exit.KEY_GONE, True
+            return
+        if venue is None:
+            return
+        self.venue = self.surroundings.venue = venue
+        self.context.adopt(venue.gateway, venue.market, venue.clock, MarketPrices(venue.market))
+        self.inbox.switch(venue.feed)  # once it is up, everything is compared
+        self.surroundings.check_key()
+        log.info("key_switched", account=self.account_id, key_row=venue.key_row)
+
+    def _report(self) -> dict[str, object]:
+        """What the heartbeat tells."""
         clock = self.venue.clock
-        heartbeats.beat(
-            process_name(self.account_id),
-            {
-                "exchange_ms": clock.now_ms(),
-                "rate_ratio": clock.rate_ratio,
-                "offset_ms": self.surroundings.clock_offset_ms,
-                "stream": self.stream,
-                "is_ready": self.is_ready,
-                "reconciliation": self.last_reconciliation,
-                "queue": len(self.inbox),
-                "unprotected_qty": str(self.protection.unprotected_qty),
-                "unprotected_qty_max": str(self.protection.unprotected_qty_max),
-                "redis_down": self.context.redis_down,
-                "problems": self.surroundings.problems,
-                "flattening": sorted(self.halting.running),
-            },
-        )
+        return {
+            "exchange_ms": clock.now_ms(),
+            "rate_ratio": clock.rate_ratio,
+            "offset_ms": self.surroundings.clock_offset_ms,
+            "stream": self.stream,
+            "is_ready": self.is_ready,
+            "reconciliation": self.comparisons.last,
+            "queue": len(self.inbox),
+            "unprotected_qty": str(self.protection.unprotected_qty),
+            "unprotected_qty_max": str(self.protection.unprotected_qty_max),
+            "redis_down": self.context.redis_down,
+            "problems": self.surroundings.problems,
+            "flattening": sorted(self.halting.running),
+        }

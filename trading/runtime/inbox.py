@@ -1,32 +1,24 @@
 """Everything that may wake the execution process, in one queue: private frames, NOTIFY, and the wish to stop."""
 
-import asyncio
 import json
 import queue
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 
 import psycopg
 import structlog
 from django.db import connection
-from django.utils import timezone
 
-from avigrid.exchange.ports import AccountEvent, AccountFeed
+from avigrid.exchange.ports import AccountFeed
+from trading.runtime.private_stream import Failed, Heard, PrivateStream
 from trading.services.locking import NOTIFY_CHANNEL
+
+__all__ = ["Failed", "Heard", "Inbox", "Item", "Woken", "database_url"]
 
 log = structlog.get_logger(__name__)
 _RECONNECT_S = 1.0
 _LISTEN_POLL_S = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """A private frame and when it came in."""
-
-    event: AccountEvent
-    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,31 +33,29 @@ class Woken:
     flatten: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """A source ended for good: the process must end too, and be started again."""
-
-    source: str
-    reason: str
-
-
 Item = Heard | Woken | Failed
 
 
 class Inbox:
     def __init__(self, account_id: int, feed: Callable[[], AccountFeed], database_url: str) -> None:
         self._account_id = account_id
-        self._feed = feed
         self._database_url = database_url
         self._items: queue.SimpleQueue[Item] = queue.SimpleQueue()
+        self._stream = PrivateStream(feed, self.put)
         self._stopping = threading.Event()
 
     def start(self) -> None:
-        for name, work in (("private-stream", self._stream), ("listen", self._listen)):
-            threading.Thread(target=work, name=name, daemon=True).start()
+        self._stream.start()
+        threading.Thread(target=self._listen, name="listen", daemon=True).start()
+
+    def switch(self, feed: Callable[[], AccountFeed]) -> None:
+        """Another private stream, of a new key say; the old one ends once this one is up."""
+        self._stream = PrivateStream(feed, self.put, replaces=self._stream)
+        self._stream.start()
 
     def stop(self) -> None:
         self._stopping.set()
+        self._stream.stop()
 
     def put(self, item: Item) -> None:
         self._items.put(item)
@@ -83,19 +73,6 @@ class Inbox:
 
     def __len__(self) -> int:
         return self._items.qsize()
-
-    def _stream(self) -> None:
-        try:
-            asyncio.run(self._consume())
-        except Exception as error:  # whatever it was: a process without its private stream must not go on
-            log.exception("private_stream_failed")
-            self.put(Failed("private stream", repr(error)))
-
-    async def _consume(self) -> None:
-        async for event in self._feed().events():
-            self.put(Heard(event, timezone.now()))
-            if self._stopping.is_set():
-                return
 
     def _listen(self) -> None:
         """Losing the database costs wake-ups, which the timer replaces; come back quietly when it does."""
