@@ -129,9 +129,10 @@ class TradingDesk:
         *,
         atr_ratio: float = 0.002,
         r_usd: str = "20",
+        fees: FeeRates | None = None,
         **changes: Any,
     ) -> Signal:
-        """An offer at today's price, as the strategy would make it."""
+        """An offer at today's price, as the strategy would make it for an account with these fees."""
         config = self.config.replaced(changes) if changes else self.config
         close = self.mark(symbol)
         spec = build_plan(
@@ -141,7 +142,7 @@ class TradingDesk:
             atr=close * atr_ratio,
             config=config,
             instrument=instrument(symbol),
-            fees=FeeRates(),
+            fees=fees or FeeRates(),
             r_usd=D(r_usd),
         )
         assert spec.refusal is None, spec.refusal

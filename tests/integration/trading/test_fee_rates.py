@@ -1,4 +1,4 @@
-"""The account's own fees: kept as the venue tells, counted with in decisions and sizes, looked at again at the click."""
+"""The account's own fees: kept as the venue tells, counted with in decisions and sizes, looked at again when placed."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
