@@ -6,15 +6,20 @@ import django
 from django.conf import settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "avigrid.settings.dev")
-if not settings.configured:  # this is the web process, not something that imports it
+is_web = not settings.configured  # the process itself, not something that imports it
+if is_web:
     os.environ.setdefault("AVIGRID_DATABASE_POOL", "20")
 django.setup(set_prefix=False)
 
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 
+from accounts.ciphers import keep_token  # noqa: E402
 from accounts.permissions.sockets import SocketDoor  # noqa: E402
 from avigrid.common.asgi_handler import OneThreadHandler  # noqa: E402
 from avigrid.routing import websocket_urlpatterns  # noqa: E402
+
+if is_web:
+    keep_token()
 
 application = ProtocolTypeRouter(
     {

@@ -57,6 +57,14 @@ app.conf.beat_schedule = {
 
 
 @worker_init.connect
+def _keep_token(**_: object) -> None:
+    """One token for this process and its children: whoever renews it, renews it for all."""
+    from accounts.ciphers import keep_token
+
+    keep_token()
+
+
+@worker_init.connect
 def _open_metrics(**_: object) -> None:
     """The worker's endpoint also says whether database and Redis answer: it does so while they are away."""
     from avigrid.common import dependencies, metrics

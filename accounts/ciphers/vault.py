@@ -6,32 +6,20 @@ Source: Vault HTTP API, "Transit secrets engine" and "Token auth method".
 import base64
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import hvac
-import requests
-import structlog
 from django.conf import settings
-from hvac import exceptions
 
-from accounts.ciphers.base import CipherDenied, CipherError, CipherMisconfigured, CipherUnavailable
+from accounts.ciphers.base import CipherDenied, CipherError
+from accounts.ciphers.vault_errors import translated
+from accounts.ciphers.vault_token import VaultToken, client_from_settings
 
-log = structlog.get_logger(__name__)
-_UNREACHABLE = (
-    exceptions.VaultDown,
-    exceptions.VaultNotInitialized,
-    exceptions.InternalServerError,
-    exceptions.BadGateway,
-    exceptions.RateLimitExceeded,
-    requests.exceptions.RequestException,
-)
 _VERSION_KNOWN_FOR_S = 60.0
 
 
 class VaultTransitCipher:
-    """One key of the Transit engine. The token renews itself at half its life; a token file is read again when refused
-    (Vault Agent replaces it)."""
+    """One key of the Transit engine."""
 
     name = "vault"
 
@@ -47,9 +35,8 @@ class VaultTransitCipher:
         self._client = client
         self._key = key
         self._mount = mount
-        self._token_file = token_file
         self._monotonic_s = monotonic_s
-        self._renew_at_s: float | None = None
+        self.token = VaultToken(client, file=token_file, monotonic_s=monotonic_s)
         self._newest = 0
         self._newest_read_at_s = float("-inf")
 
@@ -58,22 +45,13 @@ class VaultTransitCipher:
 
     @classmethod
     def from_settings(cls, *, purpose: str) -> "VaultTransitCipher":
-        token_file = settings.VAULT_TOKEN_FILE
-        token = settings.VAULT_TOKEN or (_read_token(token_file) if token_file else "")
-        if not settings.VAULT_ADDR or not token:
-            raise CipherMisconfigured(
-                "Vault is required here: set VAULT_ADDR and VAULT_TOKEN or VAULT_TOKEN_FILE",
-                code="vault_not_configured",
-            )
-        client = hvac.Client(
-            url=settings.VAULT_ADDR,
-            token=token,
-            verify=settings.VAULT_CACERT or True,
-            timeout=settings.VAULT_TIMEOUT_S,
-            namespace=settings.VAULT_NAMESPACE or None,
-        )
         key = settings.VAULT_TRANSIT_KEYS[purpose]
-        return cls(client=client, key=key, mount=settings.VAULT_TRANSIT_MOUNT, token_file=token_file)
+        return cls(
+            client=client_from_settings(),
+            key=key,
+            mount=settings.VAULT_TRANSIT_MOUNT,
+            token_file=settings.VAULT_TOKEN_FILE,
+        )
 
     def encrypt(self, plaintext: bytes) -> str:
         text = base64.b64encode(plaintext).decode()
@@ -112,54 +90,13 @@ class VaultTransitCipher:
         return self._client.secrets.transit
 
     def _call(self, request: Callable[[], Any]) -> Any:
-        self._renew_when_due()
+        self.token.renew_if_due()
         try:
-            return _translated(request)
+            return translated(request)
         except CipherDenied:
-            if not self._take_new_token():
+            if not self.token.take_new():
                 raise
-        return _translated(request)
-
-    def _take_new_token(self) -> bool:
-        token = _read_token(self._token_file) if self._token_file else ""
-        if not token or token == self._client.token:
-            return False
-        self._client.token = token
-        self._renew_at_s = None
-        return True
-
-    def _renew_when_due(self) -> None:
-        """A failed renewal is logged and tried again with the next call; the call itself decides what is possible."""
-        now_s = self._monotonic_s()
-        if self._renew_at_s is not None and now_s < self._renew_at_s:
-            return
-        try:
-            first = self._renew_at_s is None
-            auth = self._client.auth.token
-            data = _translated(auth.lookup_self)["data"] if first else _translated(auth.renew_self)["auth"]
-        except CipherError as error:
-            log.warning("vault_token_not_renewed", code=error.code)
-            return
-        life_s = float(data.get("ttl", data.get("lease_duration", 0)))
-        self._renew_at_s = now_s + life_s / 2 if data.get("renewable") and life_s > 0 else float("inf")
-
-
-def _translated(request: Callable[[], Any]) -> Any:
-    # `from None` throughout: the library's errors carry the request they made.
-    try:
-        return request()
-    except (exceptions.Forbidden, exceptions.Unauthorized):
-        raise CipherDenied("Vault refuses this token or policy", code="vault_denied") from None
-    except _UNREACHABLE as error:
-        sealed = isinstance(error, exceptions.VaultDown)
-        raise CipherUnavailable(
-            "Vault is sealed" if sealed else "Vault does not answer",
-            code="vault_sealed" if sealed else "vault_unreachable",
-        ) from None
-    except exceptions.InvalidPath:
-        raise CipherMisconfigured("Vault has no such Transit key or mount", code="vault_key_missing") from None
-    except exceptions.VaultError as error:
-        raise CipherError(f"Vault refused the request: {type(error).__name__}", code="vault_refused") from None
+        return translated(request)
 
 
 def _field(answer: Any, name: str) -> str:
@@ -176,10 +113,3 @@ def _version(ciphertext: str) -> int:
     if scheme != "vault" or not version.startswith("v") or not version[1:].isdigit() or not body:
         raise CipherError("this is not a ciphertext of Vault", code="cipher_bad_format")
     return int(version[1:])
-
-
-def _read_token(path: str) -> str:
-    try:
-        return Path(path).read_text().strip()
-    except OSError:
-        return ""

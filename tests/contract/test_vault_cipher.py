@@ -1,5 +1,6 @@
 """The Vault cipher over real HTTP against a stand-in that follows Vault's Transit API."""
 
+import threading
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,9 +9,11 @@ from typing import Any
 import hvac
 import pytest
 
-from accounts.ciphers import Purpose, get_cipher
+from accounts.ciphers import Purpose, get_cipher, keep_token
 from accounts.ciphers.base import CipherDenied, CipherError, CipherMisconfigured, CipherUnavailable
 from accounts.ciphers.vault import VaultTransitCipher
+from accounts.ciphers.vault_token import VaultToken, keep_renewed
+from tests.support.simulator_server import eventually
 from tests.support.vault_stub import VaultStub
 
 KEY = "avigrid-exchange"
@@ -138,6 +141,73 @@ def test_a_token_that_cannot_be_renewed_is_not_asked(vault: VaultStub) -> None:
     time.now_s += 10_000
     cipher.encrypt(SECRET)
     assert (vault.state.count("lookup"), vault.state.count("renew")) == (1, 0)
+
+
+class Days:
+    """Stands for the wait between two looks: time passes at once, and the vault forgets a token whose life is over."""
+
+    def __init__(self, time: Time, vault: VaultStub, until_s: float) -> None:
+        self.time, self.vault, self.until_s = time, vault, time.now_s + until_s
+        self.renewed_s = time.now_s
+        self._renewals = 0
+
+    def __call__(self, wait_s: float) -> bool:
+        if self.vault.state.count("renew") > self._renewals:
+            self._renewals, self.renewed_s = self.vault.state.count("renew"), self.time.now_s
+        self.time.now_s += wait_s
+        if self.time.now_s - self.renewed_s >= self.vault.state.ttl_s:
+            self.vault.state.policies.clear()
+        return self.time.now_s >= self.until_s
+
+
+def token_of(vault: VaultStub, time: Time, token: str = "root", **extra: Any) -> VaultToken:
+    return VaultToken(hvac.Client(url=vault.url, token=token, timeout=5), monotonic_s=time, **extra)
+
+
+def test_a_token_nobody_shows_is_kept_alive(vault: VaultStub) -> None:
+    """Execution opens its key once when it starts; a week later a rotated one must still be opened."""
+    time = Time()
+    cipher = cipher_of(vault, time=time)
+    sealed = cipher.encrypt(SECRET)
+    days = Days(time, vault, until_s=4 * 3600)
+    keep_renewed(token_of(vault, time), days)
+    assert vault.state.count("renew") == 7  # every half hour of its hour of life, but for the last
+    assert cipher.decrypt(sealed) == SECRET
+
+
+def test_a_vault_that_was_away_is_asked_again_soon(vault: VaultStub) -> None:
+    time = Time()
+    token = token_of(vault, time)
+    assert token.renew_if_due()
+    time.now_s += 1801
+    vault.state.sealed = True
+    assert not token.renew_if_due()
+    assert token.next_look_s() == 15.0
+    vault.state.sealed = False
+    assert token.renew_if_due()
+    assert (vault.state.count("renew"), token.next_look_s()) == (1, 60.0)
+
+
+def test_keeping_takes_the_token_the_agent_has_written(vault: VaultStub, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("next\n")
+    token = token_of(vault, Time(), file=str(file))
+    vault.state.policies = {"next": {"*"}}
+    assert token.renew_if_due()
+    assert vault.state.count("lookup") == 1
+
+
+def test_the_process_keeps_its_token_in_a_thread(vault: VaultStub, settings: Any) -> None:
+    settings.SECRETS_BACKEND = "local"
+    assert keep_token() is None
+    settings.SECRETS_BACKEND, settings.VAULT_ADDR, settings.VAULT_TOKEN = "vault", vault.url, ""
+    assert keep_token() is None
+    settings.VAULT_TOKEN = "root"
+    over = keep_token()
+    assert over is not None
+    assert eventually(lambda: vault.state.count("lookup") == 1)
+    over.set()
+    assert eventually(lambda: all(thread.name != "vault-token" for thread in threading.enumerate()))
 
 
 def test_a_replaced_token_file_is_read_again(vault: VaultStub, tmp_path: Path) -> None:

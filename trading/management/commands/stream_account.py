@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from accounts.ciphers import keep_token
 from avigrid.kernel.errors import AviGridError
 from trading.runtime.execution import Execution, Exit
 
@@ -22,6 +23,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         execution = Execution(options["account"])
         execution.listen_to_signals()
+        keep_token()
         try:
             code = execution.run()
         except AviGridError as error:

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from accounts.ciphers import keep_token
 from avigrid.common import metrics
 from trading.runtime.watchdog import SILENCE_S, Watchdog
 
@@ -23,4 +24,5 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stopping.set())
         metrics.serve()
+        keep_token()
         Watchdog(options["account"], silence_s=options["silence"]).run(until=stopping.is_set)
