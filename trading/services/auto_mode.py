@@ -115,14 +115,22 @@ def auto_modes_halted(*, account_id: int, now: datetime) -> int:
 
 
 def signals_due(*, account_id: int, exchange_now: datetime, now: datetime) -> list[tuple[int, datetime | None]]:
-    """(signal, queued until) of every offer that a standing permission covers and that could be placed now."""
+    """(signal, queued until) of every offer that a standing permission covers and that could be placed now.
+
+    One that was queued longer than it was good for at first is left to a person: the market has moved on unlooked at.
+    """
     symbols = [mode.symbol for mode in auto_modes_standing(account_id, now=now)]
     if not symbols:
         return []
     offers = Signal.objects.filter(
         symbol__in=symbols, status__in=(SignalStatus.NEW, SignalStatus.QUEUED), valid_until__gt=exchange_now
     ).exclude(queued_until__gt=exchange_now)
-    return list(offers.order_by("pk").values_list("pk", "queued_until"))
+    rows = offers.order_by("pk").values_list("pk", "created_at", "valid_until", "queued_until")
+    return [
+        (pk, queued)
+        for pk, created, valid, queued in rows
+        if queued is None or exchange_now < created + (valid - queued)
+    ]
 
 
 def auto_place(*, signal_id: int, account_id: int, now: datetime) -> Placement:

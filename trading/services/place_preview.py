@@ -1,18 +1,21 @@
 """What Place would do now: everything checked as at the click, nothing stored, and what changed since the signal."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
 from avigrid.kernel.money import bps_between
-from risk.core.verdict import Verdict
+from risk.core.verdict import Ruling, Verdict
 from risk.selectors.limits import limits_of
 from risk.services.decisions import preview
 from trading.avi5.spec import PlanSpec
-from trading.models import OPEN_PLAN_STATUSES, Plan, Signal
+from trading.models import OPEN_PLAN_STATUSES, Plan, Signal, SignalStatus
+from trading.selectors.desk import on_wall
 from trading.selectors.exchange_time import exchange_time
 from trading.selectors.risk_view import marks_of, open_request, snapshot_of
 from trading.selectors.stages import stage_in_force
 from trading.services.placing import MAINTENANCE_MARGIN_RATIO, fees_refusal
+from trading.services.times import from_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +29,16 @@ class PlacePreview:
     """From the signal's entry to what would be paid now; positive is worse for us."""
     verdict: Verdict | None
     blocked: str = ""
+    frees_at: datetime | None = None
+    """On this machine's clock: when an offer that only came too soon could be placed."""
 
     @property
     def is_placeable(self) -> bool:
         return not self.blocked and self.verdict is not None and self.verdict.allowed
+
+    @property
+    def is_queueable(self) -> bool:
+        return not self.blocked and self.frees_at is not None and self.signal.status == SignalStatus.NEW
 
 
 def place_preview(*, signal_id: int, account_id: int) -> PlacePreview:
@@ -72,4 +81,7 @@ def place_preview(*, signal_id: int, account_id: int) -> PlacePreview:
         blocked = f"The price {taking} has moved beyond the entry limit {spec.rungs[0].limit_price}."
     else:
         blocked = fees_refusal(spec, account_id)
-    return PlacePreview(signal, spec, taking, moved, verdict, blocked)
+    frees_at = None
+    if verdict.ruling is Ruling.QUEUE and verdict.available_at_ms is not None:
+        frees_at = on_wall(from_ms(verdict.available_at_ms), clock)
+    return PlacePreview(signal, spec, taking, moved, verdict, blocked, frees_at)

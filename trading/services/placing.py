@@ -173,13 +173,19 @@ def fees_refusal(spec: PlanSpec, account_id: int) -> str:
 
 
 def _refused(signal: Signal, decision: "RiskDecision", actor: "User | str") -> Placement:
-    """Anti-churn queues the signal until it frees up; every other refusal leaves it as it is, to be tried again."""
+    """Anti-churn queues the signal until it frees up; every other refusal leaves it as it is, to be tried again.
+
+    Offered again it stands as long as it did at first: the click looks at price and limits anew, and a newer signal
+    of the symbol replaces it meanwhile.
+    """
     code = "risk_refused"
-    if decision.ruling == Ruling.QUEUE:
+    if decision.ruling == Ruling.QUEUE and decision.available_at is not None:
         code = "signal_queued"
+        validity = signal.valid_until - (signal.queued_until or signal.created_at)
         signal.status, signal.queued_until = SignalStatus.QUEUED, decision.available_at
+        signal.valid_until = max(signal.valid_until, decision.available_at + validity)
         signal.reason = decision.sentence[:300]
-        signal.save(update_fields=["status", "queued_until", "reason"])
+        signal.save(update_fields=["status", "queued_until", "valid_until", "reason"])
         audit(actor=actor, action="signal.queued", obj=signal, after={"until": decision.available_at})
         push.event("signal", {"signal_id": signal.pk, "status": signal.status})
     return Placement(

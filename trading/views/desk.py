@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 
 from accounts.permissions.http import requires
 from accounts.selectors.trading_accounts import primary_account
+from avigrid.common.spoken import said
 from avigrid.kernel.errors import AviGridError
 from risk.core.states import StateSource
 from trading.models import Plan, Signal
@@ -56,6 +57,9 @@ def signal_place_view(request: HttpRequest, signal_id: int) -> HttpResponse:
     if placement.placed:
         return toast(request, _("%(symbol)s placed as plan %(plan)s.") % {
             "symbol": signal.symbol, "plan": placement.plan_id})  # fmt: skip
+    if placement.code == "signal_queued":
+        text = _("%(symbol)s is queued. %(why)s")
+        return toast(request, text % {"symbol": signal.symbol, "why": said(placement.sentence)})
     return toast(request, placement.sentence, refused=True)
 
 
