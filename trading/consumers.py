@@ -1,5 +1,7 @@
 """The socket behind every page: it only carries fragments out. Nothing is ordered over it."""
 
+import re
+import time
 from urllib.parse import parse_qs
 
 from channels.db import database_sync_to_async
@@ -9,6 +11,8 @@ from accounts.consumers import AccessBound
 from accounts.permissions import socket_role
 from trading.runtime import fragments as _registered  # noqa: F401 - fills the registry, whoever knocks first
 from trading.runtime import hub, screen
+
+_PING = re.compile(r"ping (\d{1,15})", re.ASCII)
 
 
 class ScreenConsumer(AccessBound, AsyncWebsocketConsumer):
@@ -35,9 +39,13 @@ class ScreenConsumer(AccessBound, AsyncWebsocketConsumer):
             hub.hub().leave(self.watcher)
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
-        """Pages have nothing to say here; a ping is answered so that a dead line is noticed."""
-        if text_data == "ping":
-            await self.send(text_data="pong")
+        """Pages have nothing to say here. A ping comes back with the time: a dead line is noticed, countdowns run by
+        this machine's clock.
+        """
+        ping = _PING.fullmatch(text_data or "")
+        if ping is not None:
+            stamp = f'data-ms="{time.time_ns() // 1_000_000}" data-echo="{ping[1]}"'
+            await self.send(text_data=f'<i id="server-clock" hx-swap-oob="true" {stamp} hidden></i>')
 
     async def _write(self, html: str) -> None:
         await self.send(text_data=html)

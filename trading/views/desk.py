@@ -1,12 +1,12 @@
 """The Desk and the buttons on it."""
 
 from collections.abc import Callable
-from urllib.parse import urlsplit
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 
 from accounts.permissions.http import requires
@@ -102,6 +102,7 @@ def _plan_command(request: HttpRequest, plan_id: int, command: Callable[..., Pla
 
 
 def _back(request: HttpRequest) -> str:
-    """Only to our own pages."""
-    referer = urlsplit(request.headers.get("Referer", ""))
-    return referer.path if referer.netloc == request.get_host() and referer.path else reverse("trading:desk")
+    """The page it was pressed on, and only to our own."""
+    wanted = request.POST.get("next", "")
+    is_ours = url_has_allowed_host_and_scheme(wanted, {request.get_host()}, require_https=request.is_secure())
+    return wanted if is_ours else reverse("trading:desk")

@@ -1,5 +1,6 @@
 """What every page of the desk carries: the top bar, the navigation, the reader's role, its live fragments."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -57,8 +58,12 @@ def page(
     *,
     fragments: Sequence[str] = (),
     status: int = 200,
+    home: str = "",
 ) -> HttpResponse:
-    """Render a full page; `fragments` are those it keeps live besides the top bar."""
+    """Render a full page; `fragments` are those it keeps live besides the top bar.
+
+    `home`: where a page that answers a form can be asked for anew, since its own address takes forms only.
+    """
     role = user_role(request.user)
     entries = [entry for entry in PAGES if _may_see(entry, role)]
     here = _current(request.path, [reverse(entry.name) for entry in entries])
@@ -68,6 +73,8 @@ def page(
         template,
         {
             "bar": top_bar(),
+            "here": home if home and request.method == "POST" else request.get_full_path(),
+            "now_ms": time.time_ns() // 1_000_000,
             "role": role.value if role else "",
             "navigation": items,
             "alerts": desk.fresh_alerts(),

@@ -167,7 +167,14 @@ def _form_page(request: HttpRequest, form: ResearchForm, *, status: int = 200) -
         "rows": shown.run_rows(),
         "stage": stage_panel(),
     }
-    return page(request, "trading/research.html", context, fragments=("research",), status=status)
+    return page(
+        request,
+        "trading/research.html",
+        context,
+        fragments=("research",),
+        status=status,
+        home=reverse("trading:research"),
+    )
 
 
 def _base() -> StrategyConfig:

@@ -2,10 +2,13 @@
 "use strict";
 window.avigridTheme = (() => {
   const root = document.documentElement;
+  root.dataset.scripted = "";
   const show = (theme) => {
     root.dataset.theme = theme;
     document.getElementById("light-palette").media = theme === "light" ? "all" : "print";
   };
+  const changed = () => document.dispatchEvent(new CustomEvent("avigrid:theme"));
+  matchMedia("(prefers-color-scheme: light)").addEventListener("change", changed);
   const chosen = localStorage.getItem("theme");
   if (chosen === "dark" || chosen === "light") show(chosen);
   return {
@@ -13,7 +16,7 @@ window.avigridTheme = (() => {
       const now = root.dataset.theme || (matchMedia("(prefers-color-scheme: light)").matches ? "light" : "dark");
       show(now === "dark" ? "light" : "dark");
       localStorage.setItem("theme", root.dataset.theme);
-      document.dispatchEvent(new CustomEvent("avigrid:theme"));
+      changed();
     },
   };
 })();
