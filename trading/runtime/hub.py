@@ -11,6 +11,7 @@ import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import structlog
@@ -26,7 +27,7 @@ from trading.runtime.screen import Reader, registry, render
 PAUSE_S = 0.02
 """How long events gather before one rendering serves them all."""
 QUIET_S = 5.0
-"""After so long without any event what ages by itself (heartbeats) is painted anyway."""
+"""What ages by itself (heartbeats, the use of limits) is painted so often, whether or not anything happens."""
 
 SOCKETS = Gauge("avigrid_sockets", "Open page sockets of this process")
 PUSHED = Counter("avigrid_pushed_characters_total", "Characters of HTML written to page sockets")
@@ -101,10 +102,12 @@ class Hub:
                 await asyncio.sleep(1)
 
     async def _paint(self) -> None:
+        aged_at = time.monotonic()
         while True:
-            try:
-                await asyncio.wait_for(self._wake.wait(), QUIET_S)
-            except TimeoutError:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), max(aged_at + QUIET_S - time.monotonic(), 0))
+            if time.monotonic() - aged_at >= QUIET_S:
+                aged_at = time.monotonic()
                 self.mark("heartbeat", {})
                 if self._is_deaf:
                     self._dirty.update(self._shown())

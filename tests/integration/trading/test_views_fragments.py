@@ -203,6 +203,36 @@ def test_after_quiet_what_ages_is_painted_again(monkeypatch: pytest.MonkeyPatch)
     assert desk.rendered[0] == ["topbar"]
 
 
+def test_what_ages_is_painted_though_the_market_never_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A price every moment is no news for a page that shows none, and must not keep its age from it."""
+    monkeypatch.setattr(hub, "QUIET_S", 0.01)
+    monkeypatch.setattr(hub, "PAUSE_S", 0)
+    desk = Screen(monkeypatch)
+
+    async def scene() -> None:
+        desk.open("prices", {"book:AAAUSDT"}).is_new = False
+        watcher = desk.open("one", {"risk"})
+        watcher.is_new = False
+        painted = asyncio.Event()
+
+        async def send(html: str) -> None:
+            painted.set()
+
+        async def market() -> None:
+            while True:
+                desk.hub.mark("price", {})
+                await asyncio.sleep(0)
+
+        watcher.send = send
+        tasks = [asyncio.create_task(desk.hub._paint()), asyncio.create_task(market())]
+        await asyncio.wait_for(painted.wait(), 5)
+        for task in tasks:
+            task.cancel()
+
+    asyncio.run(scene())
+    assert any("risk" in names for names in desk.rendered)
+
+
 @pytest.mark.django_db
 def test_facts_are_read_once_for_all_readers_of_one_painting() -> None:
     cache.clear()
