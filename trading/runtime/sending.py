@@ -23,7 +23,7 @@ from avigrid.kernel.errors import (
     Retryable,
 )
 from avigrid.kernel.orders import OrderIntent, OrderRole, OrderStatus
-from risk.core.states import State
+from risk.core.states import Environment, State
 from risk.selectors.guards import effective_state
 from risk.selectors.limits import limits_of
 from trading.engine.lifecycle import OrderEventKind
@@ -32,6 +32,7 @@ from trading.runtime import gauges
 from trading.runtime.context import Context
 from trading.runtime.faults import fault_point
 from trading.runtime.guarding import plan_guarded
+from trading.selectors.stages import entry_refused_by_stage
 from trading.services.alerts import alert_raise
 from trading.services.guards import order_guard
 from trading.services.intents import intent_of
@@ -232,6 +233,8 @@ class Sender:
             why = "the plan buys no more"
         elif now - order.created_at > ENTRY_MAX_AGE:
             why = "too old to be sent"
+        else:
+            why = entry_refused_by_stage(order.plan_id, Environment(self.context.environment))
         if why:
             order_event_apply(order=order, event=OrderEventKind.WITHDRAW, now=now, evidence=why)
             return False

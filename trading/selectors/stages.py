@@ -5,7 +5,8 @@ from datetime import datetime
 
 from django.db.models import QuerySet
 
-from risk.core.states import Stage
+from risk.core.checks.permission import stage_refusal
+from risk.core.states import Environment, Stage
 from trading.models import StageChange, StrategyVersion
 from trading.selectors.strategy import active_version
 
@@ -30,6 +31,15 @@ def stage_in_force(version: StrategyVersion) -> Stage:
     if stage is not Stage.LIVE or _standing(version).filter(after=Stage.LIVE).exists():
         return stage
     return Stage.PAPER
+
+
+def entry_refused_by_stage(plan_id: int, environment: Environment) -> str:
+    """Why the version behind this plan may not enter now, however it was when the plan was placed; empty where it may.
+
+    A plan without a signal (adopted) belongs to no version: it only has exits.
+    """
+    version = StrategyVersion.objects.filter(decisions__signals__plan=plan_id).first()
+    return "" if version is None else stage_refusal(stage_in_force(version), environment)
 
 
 def standing_override(version: StrategyVersion | None = None) -> StandingOverride | None:

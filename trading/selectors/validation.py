@@ -56,7 +56,7 @@ def validation_report(version: StrategyVersion) -> ValidationReport:
     newest = ModelledPlan.objects.filter(strategy=version).order_by("-last_bar").values_list("last_bar", flat=True)
     return ValidationReport(
         version=version,
-        verdict=judge(trades, days=days_decided(version), is_real_market=is_real_market()),
+        verdict=judge(trades, days=days_decided(version), is_real_market=is_real_market(version)),
         signals=sum(counted.values()),
         open=counted[ModelledStatus.OPEN],
         closed=counted[ModelledStatus.CLOSED],
@@ -73,8 +73,16 @@ def days_decided(version: StrategyVersion) -> float:
     return bars * BAR_5M_MS / _DAY_MS
 
 
-def is_real_market() -> bool:
-    return settings.AVIGRID["MARKET_ENVIRONMENT"] in REAL_MARKETS
+def is_real_market(version: StrategyVersion) -> bool:
+    """Every trade that counts was modelled on a real market's bars, and the next one would be too.
+
+    One that ran on an invented market, or on nobody knows which, spoils the proof: the same numbers as a new version
+    begin again.
+    """
+    if settings.AVIGRID["MARKET_ENVIRONMENT"] not in REAL_MARKETS:
+        return False
+    traded = ModelledPlan.objects.filter(strategy=version, status=ModelledStatus.CLOSED)
+    return not traded.exclude(market__in=REAL_MARKETS).exists()
 
 
 def modelled_plans(version: StrategyVersion) -> QuerySet[ModelledPlan]:

@@ -10,6 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 
 import structlog
+from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Q
 
@@ -29,7 +30,9 @@ from trading.models import ModelledPlan, ModelledStatus, Signal, SignalStatus, S
 from trading.selectors.observed_entry import Observed, observed_entry
 from trading.selectors.replay_data import stored_market_data
 from trading.selectors.strategy import config_of
+from trading.selectors.validation import REAL_MARKETS
 
+MIXED = "mixed"
 _UNPLAYABLE = (SignalStatus.BELOW_MINIMUM, SignalStatus.REJECTED)
 log = structlog.get_logger(__name__)
 
@@ -100,12 +103,12 @@ def _model(
     row = getattr(signal, "modelled", None) or ModelledPlan(signal=signal, strategy=version)
     row.symbol, row.direction, row.r_usd, row.decided_at = signal.symbol, signal.direction, spec.r_usd, close
     row.last_bar = signal.decision.bar_start
-    settings = BacktestSettings(r_usd=spec.r_usd, fees=FeeRates(spec.taker_fee, spec.maker_fee))
-    skip = _why_skipped(signal, close, taken, settings)
+    assumed = BacktestSettings(r_usd=spec.r_usd, fees=FeeRates(spec.taker_fee, spec.maker_fee))
+    skip = _why_skipped(signal, close, taken, assumed)
     if skip:
         row.status, row.reason = ModelledStatus.SKIPPED, skip
         return row
-    result = model_plan(spec, start_ms, data, config, settings)
+    result = model_plan(spec, start_ms, data, config, assumed)
     if result is None:
         return None
     _fill_in(row, result, data)
@@ -129,6 +132,15 @@ def _fill_in(row: ModelledPlan, result: PlanResult, data: MarketData) -> None:
     row.gross_usd, row.fees_usd, row.funding_usd = result.gross_usd, result.fees_usd, result.funding_usd
     row.slippage_usd, row.net_usd, row.r = result.slippage_usd, result.net_usd, result.r
     row.data_hash = data.data_hash
+    row.market = _market_with(row.market)
+
+
+def _market_with(before: str) -> str:
+    """Bars of two markets, one of them invented, are no market."""
+    today = settings.AVIGRID["MARKET_ENVIRONMENT"]
+    if not before or before == today or {before, today} <= set(REAL_MARKETS):
+        return str(today)
+    return MIXED
 
 
 def _observe(row: ModelledPlan, observed: Observed | None, spec: PlanSpec) -> None:
@@ -151,11 +163,11 @@ def _cost_bps(price: Decimal, wanted: Decimal, direction: int) -> float:
     return float(bps_between(price, wanted) * direction)
 
 
-def _why_skipped(signal: Signal, close: datetime, taken: _Taken, settings: BacktestSettings) -> str:
+def _why_skipped(signal: Signal, close: datetime, taken: _Taken, assumed: BacktestSettings) -> str:
     if taken.busy_until is not None and signal.decision.bar_start < taken.busy_until:
         return "plan_open"
     entered = taken.entered.get(signal.direction)
-    if entered is not None and (close - entered).total_seconds() * 1000 < settings.anti_churn_ms:
+    if entered is not None and (close - entered).total_seconds() * 1000 < assumed.anti_churn_ms:
         return "anti_churn"
     return ""
 

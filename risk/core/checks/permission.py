@@ -38,11 +38,19 @@ def stage(request: RiskRequest, snapshot: Snapshot, limits: RiskLimits, now_ms: 
     if not request.opens:
         return not_asked("stage", request)
     numbers = {"stage": snapshot.stage.value, "environment": snapshot.environment.value}
-    if snapshot.stage == Stage.VALIDATION:
-        return Outcome("stage", False, "A strategy in stage validation sends no orders.", numbers)
-    if snapshot.environment == Environment.MAINNET and snapshot.stage != Stage.LIVE:
-        return Outcome("stage", False, f"Mainnet needs stage live, the strategy is in {snapshot.stage}.", numbers)
+    refusal = stage_refusal(snapshot.stage, snapshot.environment)
+    if refusal:
+        return Outcome("stage", False, refusal, numbers)
     return Outcome("stage", True, f"Stage {snapshot.stage} may trade on {snapshot.environment}.", numbers)
+
+
+def stage_refusal(stage: Stage, environment: Environment) -> str:
+    """Why nothing may be entered; empty where it may. Asked at the click and again when an entry is sent."""
+    if stage == Stage.VALIDATION:
+        return "A strategy in stage validation sends no orders."
+    if environment == Environment.MAINNET and stage != Stage.LIVE:
+        return f"Mainnet needs stage live, the strategy is in {stage}."
+    return ""
 
 
 def symbol_open(request: RiskRequest, snapshot: Snapshot, limits: RiskLimits, now_ms: int) -> Outcome:

@@ -1,11 +1,13 @@
 """Validation, paper, live: who may move a version, on which proof, and what the order path makes of it."""
 
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.core.cache import cache
 from django.db import DatabaseError, transaction
+from django.utils import timezone
 
 from accounts.models import AuditEntry, TradingAccount
 from avigrid.kernel.errors import Rejected
@@ -13,6 +15,7 @@ from tests.support.api_world import ApiWorld
 from tests.support.users import login, make_user
 from trading.avi5.config import StrategyConfig
 from trading.models import Decision, ModelledPlan, Order, OutboxEvent, Plan, Signal, Stage, StageChange, StrategyVersion
+from trading.runtime.sending import Sender
 from trading.selectors.stages import stage_changes, stage_in_force, standing_override
 from trading.services.place_preview import place_preview
 from trading.services.placing import signal_place
@@ -36,7 +39,14 @@ def _move(world: ApiWorld, stage: str, **changes: Any) -> StageChange:
     return change_stage(version_id=world.version.pk, stage=stage, **asked)
 
 
-def _prove(world: ApiWorld, *, days: float = 30, rs: tuple[float, ...] = (1.0, -0.5), gap_bps: float = 1.0) -> None:
+def _prove(
+    world: ApiWorld,
+    *,
+    days: float = 30,
+    rs: tuple[float, ...] = (1.0, -0.5),
+    gap_bps: float = 1.0,
+    market: str = "mainnet",
+) -> None:
     """Decisions on `days` of bars and forty modelled plans in turn of `rs`."""
     first = datetime(2026, 1, 1, tzinfo=UTC)
     decisions = [
@@ -77,6 +87,7 @@ def _prove(world: ApiWorld, *, days: float = 30, rs: tuple[float, ...] = (1.0, -
             r=rs[number % len(rs)],
             modelled_slippage_bps=2.0 + gap_bps,
             observed_slippage_bps=2.0,
+            market=market,
         )
 
 
@@ -119,6 +130,8 @@ def test_live_is_refused_until_every_threshold_is_met(world: ApiWorld) -> None:
         ({"rs": (1.0, -0.9)}, ["profit_factor"]),
         ({"gap_bps": 5.5}, ["slippage_gap_bps"]),
         ({"gap_bps": -5.5}, ["slippage_gap_bps"]),
+        ({"market": "simulated"}, ["real_market"]),
+        ({"market": ""}, ["real_market"]),
     ],
 )
 def test_one_threshold_missing_is_enough(world: ApiWorld, proof: dict[str, Any], missing: list[str]) -> None:
@@ -284,6 +297,27 @@ def test_falling_back_to_paper_leaves_paper_accounts_alone(world: ApiWorld) -> N
     _move(world, "validation")
     plan = Plan.objects.get()
     assert plan.entries_cancelled or not plan.is_open
+
+
+@pytest.mark.parametrize(("environment", "stage"), [("mainnet", "paper"), ("demo", "validation")])
+def test_an_entry_on_its_way_is_withdrawn_where_the_stage_fell_meanwhile(
+    world: ApiWorld, environment: str, stage: str
+) -> None:
+    """Whoever changed the row: the stage is asked for again where an entry would be sent."""
+    _move(world, "live", override=True)
+    TradingAccount.objects.filter(pk=world.account.pk).update(environment=environment)
+    placed = [_place(world, world.signal(symbol)) for symbol in ("AAAUSDT", "BBBUSDT")]
+    first, second = (Order.objects.select_related("plan").get(plan_id=one.plan_id, role="entry") for one in placed)
+    context: Any = SimpleNamespace(
+        account_id=world.account.pk, environment=environment, redis_down=False, now=timezone.now
+    )
+    sender = Sender(context, entries_ready=True)
+    assert sender._may_send(first, None)
+    StrategyVersion.objects.filter(pk=world.version.pk).update(stage=stage)
+    assert not sender._may_send(second, None)
+    second.refresh_from_db()
+    assert second.status == "cancelled"
+    assert "stage" in second.events.latest("id").evidence
 
 
 def _place(world: ApiWorld, signal: Signal) -> Any:

@@ -27,7 +27,7 @@ from trading.selectors.replay_data import stored_market_data
 from trading.selectors.validation import days_decided, validation_report
 from trading.services.decisions import bar_decide
 from trading.services.strategy_versions import strategy_version_create
-from trading.services.validation import validation_update
+from trading.services.validation import _market_with, validation_update
 from trading.tasks import update_validation
 
 pytestmark = pytest.mark.django_db
@@ -181,7 +181,20 @@ def test_the_report_measures_against_every_threshold(settings) -> None:  # type:
     assert report.signals == Signal.objects.count()
     assert {check.name for check in report.verdict.missing} >= {"real_market", "days"}
     settings.AVIGRID = {**settings.AVIGRID, "MARKET_ENVIRONMENT": "mainnet"}
+    # where it ran is kept with each of them: today's setting makes no real market of it
+    assert set(ModelledPlan.objects.filter(status="closed").values_list("market", flat=True)) == {"simulated"}
+    assert "real_market" in {check.name for check in validation_report(version).verdict.missing}
+    ModelledPlan.objects.all().delete()
+    validation_update()
+    assert set(ModelledPlan.objects.filter(status="closed").values_list("market", flat=True)) == {"mainnet"}
     assert "real_market" not in {check.name for check in validation_report(version).verdict.missing}
+    assert [_market_with(before) for before in ("", "mainnet", "demo", "simulated", "mixed")] == [
+        "mainnet",
+        "mainnet",
+        "mainnet",
+        "mixed",
+        "mixed",
+    ]
 
 
 def test_the_book_says_what_an_entry_would_have_cost() -> None:
