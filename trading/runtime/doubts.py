@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from time import monotonic
 
 import structlog
 from django.db.models import F, Q
@@ -26,6 +27,7 @@ VENUE_MEMORY = timedelta(hours=24)
 fault of the answer, never a verdict."""
 _BACKOFF_S = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
 _LOOKS_NEEDED = 5
+_ROUND_S = 5.0
 
 
 @dataclass(slots=True)
@@ -50,7 +52,11 @@ class Doubts:
             link: doubt for link, doubt in self._asked.items() if link in {o.order_link_id for o in doubtful}
         }
         gauges.UNKNOWN.set(sum(order.status == OrderStatus.UNKNOWN.value for order in doubtful))
+        began_s = monotonic()
         for order in doubtful:
+            if monotonic() - began_s > _ROUND_S:
+                break  # they stay due: sending and protection come before more questions nobody answers
+            self.context.pulse()
             doubt = self._asked.setdefault(order.order_link_id, Doubt())
             if order.order_link_id in urgent or doubt.due is None or doubt.due <= now:
                 self._ask(order, doubt, effects)

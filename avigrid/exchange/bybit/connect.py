@@ -32,12 +32,14 @@ def connect(
     account: str = "public",
     redis_client: RedisClient | None = None,
     timeout_s: float = 10.0,
+    write_timeout_s: float | None = None,
     write_patience_s: float = 3.0,
     on_call: OnCall | None = None,
     on_budget_mode: Callable[[bool], None] | None = None,
 ) -> BybitClient:
     """Opens nothing yet; `client.clock.measure()` is the first request. `account` names the key's owner in budgets.
 
+    `timeout_s` bounds the silence of one answer, `write_timeout_s` that of a call which changes something.
     `write_patience_s` bounds the wait for an order budget; past it the order was surely not sent.
     """
     limiter = Limiter(
@@ -59,6 +61,7 @@ def connect(
         api_key=api_key,
         api_secret=api_secret,
         timeout_s=timeout_s,
+        write_timeout_s=write_timeout_s,
         on_call=on_call,
     )
     market = BybitMarket(rest)

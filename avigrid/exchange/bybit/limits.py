@@ -24,12 +24,11 @@ _MAX_NAP_S = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A rolling window: at most `limit` units in `window_ms`, of which the last `kept` are for more urgent lanes."""
+    """A rolling window: at most `limit` calls in `window_ms`, of which the last `kept` are for more urgent lanes."""
 
     key: str
     limit: int
     window_ms: int
-    cost: int
     kept: int
 
 
@@ -90,14 +89,14 @@ class LocalWindows:
     def _wait_s(self, window: Window, now_s: float) -> float:
         blocked_s = self._blocked_until_s.get(window.key, now_s) - now_s
         taken = self._current(window.key, window.window_ms, now_s)
-        missing = len(taken) + window.cost - (window.limit - window.kept)
+        missing = len(taken) + 1 - (window.limit - window.kept)
         if missing <= 0:
             return blocked_s
         return max(blocked_s, taken[min(missing, len(taken)) - 1] + window.window_ms / 1000 - now_s, 0.001)
 
     def _record(self, windows: tuple[Window, ...], now_s: float) -> None:
         for window in windows:
-            self._current(window.key, window.window_ms, now_s).extend([now_s] * window.cost)
+            self._current(window.key, window.window_ms, now_s).append(now_s)
 
     def _current(self, key: str, window_ms: int, now_s: float) -> deque[float]:
         taken = self._taken.setdefault(key, deque())
@@ -127,9 +126,9 @@ class Limiter:
         self.waited_s: defaultdict[str, float] = defaultdict(float)
         self.refused: Counter[str] = Counter()
 
-    def acquire(self, call: Call, lane: Lane, *, cost: int = 1, patience_s: float = 5.0) -> None:
-        """Returns when `cost` units may be sent now. Raises Retryable when that would take longer than `patience_s`."""
-        windows = self._windows_for(call, lane, cost)
+    def acquire(self, call: Call, lane: Lane, *, patience_s: float = 5.0) -> None:
+        """Returns when the call may be sent now. Raises Retryable when that would take longer than `patience_s`."""
+        windows = self._windows_for(call, lane)
         started_s = self._monotonic()
         while (wait_s := self._windows.take(windows)) > 0:
             waited_s = self._monotonic() - started_s
@@ -143,7 +142,7 @@ class Limiter:
                     lane=lane.name.lower(),
                 )
             self._sleep(min(wait_s, _MAX_NAP_S))
-            windows = self._windows_for(call, lane, cost)
+            windows = self._windows_for(call, lane)
         if (waited_s := self._monotonic() - started_s) >= 0.001:
             self.waited_s[call.name] += waited_s
 
@@ -164,15 +163,15 @@ class Limiter:
         """HTTP 403: the venue shut our IP address out; asking on would prolong it."""
         self._windows.block("ip", seconds)
 
-    def _windows_for(self, call: Call, lane: Lane, cost: int) -> tuple[Window, ...]:
+    def _windows_for(self, call: Call, lane: Lane) -> tuple[Window, ...]:
         share = self._windows.share_ratio
         ip_limit = max(1, floor(IP_LIMIT * share))
-        address = Window("ip", ip_limit, IP_WINDOW_MS, 1, floor(ip_limit * _KEPT_RATIO[lane]))
+        address = Window("ip", ip_limit, IP_WINDOW_MS, floor(ip_limit * _KEPT_RATIO[lane]))
         if not call.per_second:
             return (address, replace(address, key="public"))
         limit = max(1, floor(self._venue_limits.get(call.name, call.per_second) * share))
         kept = min(floor(limit * _KEPT_RATIO[lane]), limit - 1) if call.writes else 0
-        return (address, Window(self._key(call), limit, CALL_WINDOW_MS, min(cost, limit - kept), kept))
+        return (address, Window(self._key(call), limit, CALL_WINDOW_MS, kept))
 
     def _key(self, call: Call) -> str:
         return f"{self._account}:{call.name}"

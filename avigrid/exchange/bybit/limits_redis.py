@@ -17,13 +17,12 @@ local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local wait = 0
 for i = 1, #KEYS / 2 do
   local grants, meta = KEYS[2 * i - 1], KEYS[2 * i]
-  local limit, window = tonumber(ARGV[4 * i - 3]), tonumber(ARGV[4 * i - 2])
-  local cost, kept = tonumber(ARGV[4 * i - 1]), tonumber(ARGV[4 * i])
+  local limit, window, kept = tonumber(ARGV[3 * i - 2]), tonumber(ARGV[3 * i - 1]), tonumber(ARGV[3 * i])
   local blocked = tonumber(redis.call('HGET', meta, 'until') or '0')
   if blocked > now then wait = math.max(wait, blocked - now) end
   redis.call('ZREMRANGEBYSCORE', grants, '-inf', now - window)
   local used = redis.call('ZCARD', grants)
-  local missing = used + cost - (limit - kept)
+  local missing = used + 1 - (limit - kept)
   if missing > 0 then
     local at = math.min(missing, used) - 1
     local oldest = redis.call('ZRANGE', grants, at, at, 'WITHSCORES')
@@ -33,10 +32,8 @@ end
 if wait > 0 then return wait end
 for i = 1, #KEYS / 2 do
   local grants, meta = KEYS[2 * i - 1], KEYS[2 * i]
-  for _ = 1, tonumber(ARGV[4 * i - 1]) do
-    redis.call('ZADD', grants, now, redis.call('HINCRBY', meta, 'seq', 1))
-  end
-  redis.call('PEXPIRE', grants, 2 * tonumber(ARGV[4 * i - 2]))
+  redis.call('ZADD', grants, now, redis.call('HINCRBY', meta, 'seq', 1))
+  redis.call('PEXPIRE', grants, 2 * tonumber(ARGV[3 * i - 1]))
   redis.call('EXPIRE', meta, 3600)
 end
 return 0
@@ -108,7 +105,7 @@ class SharedWindows:
         if not self._may_ask():
             return self._local.take(windows)
         keys = [key for window in windows for key in self._keys(window.key)]
-        args = [number for window in windows for number in (window.limit, window.window_ms, window.cost, window.kept)]
+        args = [number for window in windows for number in (window.limit, window.window_ms, window.kept)]
         wait_ms = self._ask(self._take_script, keys, args)
         if wait_ms is None:
             return _ASK_AGAIN_S

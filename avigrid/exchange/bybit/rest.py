@@ -32,6 +32,7 @@ class _Session(HTTP):
     """pybit's session, signing with the exchange's time instead of this machine's."""
 
     clock: ExchangeClock
+    timeout: float
 
     def __repr__(self) -> str:
         """Without the secret, which pybit's would print into any traceback."""
@@ -64,6 +65,7 @@ class RestClient:
         api_key: str = "",
         api_secret: str = "",
         timeout_s: float = 10.0,
+        write_timeout_s: float | None = None,
         on_call: OnCall | None = None,
     ) -> None:
         self._rest_url = rest_url.rstrip("/")
@@ -72,6 +74,7 @@ class RestClient:
         self._api_key = api_key
         self._api_secret = api_secret
         self._timeout_s = timeout_s
+        self._write_timeout_s = timeout_s if write_timeout_s is None else write_timeout_s
         self._on_call = on_call or (lambda _call, _seconds, _code: None)
         self._threads = local()
 
@@ -81,14 +84,15 @@ class RestClient:
         params: Mapping[str, object],
         *,
         lane: Lane = Lane.READ,
-        cost: int = 1,
         patience_s: float = 5.0,
     ) -> dict[str, Any]:
         """The whole reply (retCode 0). Raises the classes of `avigrid.kernel.errors`."""
         if call.per_second and not self._api_key:
             raise OperatorNeeded(f"{call.name} needs an API key", code="key_missing", call=call.name)
-        self._limiter.acquire(call, lane, cost=cost, patience_s=patience_s)
-        request = getattr(self._session(), call.method)
+        self._limiter.acquire(call, lane, patience_s=patience_s)
+        session = self._session()
+        session.timeout = self._write_timeout_s if call.writes else self._timeout_s
+        request = getattr(session, call.method)
         started_s = monotonic()
         raised: AviGridError | None = None
         try:

@@ -78,14 +78,6 @@ def test_groups_do_not_share_and_accounts_do_not_either() -> None:
     assert wall.now_s == 0.0
 
 
-def test_a_call_of_several_units_and_a_whole_window_is_granted_when_empty() -> None:
-    wall = Wall()
-    budget = limiter(wall, share=0.9)
-    budget.acquire(CREATE, Lane.PROTECT, cost=10, patience_s=0.0)
-    budget.acquire(CREATE, Lane.ENTRY, cost=3, patience_s=5.0)
-    assert wall.now_s == pytest.approx(1.0)
-
-
 def test_market_data_is_held_by_the_address_limit_with_room_for_orders() -> None:
     wall = Wall()
     budget = limiter(wall)
