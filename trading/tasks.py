@@ -61,6 +61,9 @@ def retention() -> dict[str, int]:
     return trading_retention_apply(now=timezone.now(), folder=archive_folder())
 
 
+PART_EXPIRES_S = 86_400.0
+"""A part may wait long behind others; one left over from workers that died does nothing once it has been done."""
+
 # -- research --------------------------------------------------------------------------------------------------------
 
 
@@ -84,7 +87,7 @@ def research_sweep(run_id: int) -> int:
     """Spreads the parts that are missing over the workers."""
     missing = sweep_missing(run_id, now=timezone.now)
     for number in missing:
-        research_sweep_part.delay(run_id, number)
+        research_sweep_part.apply_async((run_id, number), expires=PART_EXPIRES_S)
     return len(missing)
 
 

@@ -25,6 +25,11 @@ class Finding:
     sentence: str
 
     @property
+    def is_checked(self) -> bool:
+        """False: there was too little to look at, which says nothing."""
+        return self.checked > 0
+
+    @property
     def is_clean(self) -> bool:
         return not self.differing
 
@@ -35,8 +40,9 @@ def check_lookahead(
     """Cut history at random bars: the last decisions before each cut must be what they are with all of it."""
     fees = fees or FeeRates()
     full = indicator_series(data, config)
-    count = len(data.bars_5m)
-    first = min(config.warmup_5m_bars, count - 1)
+    count, first = len(data.bars_5m), config.warmup_5m_bars
+    if count <= first or not full.is_warm[first:].any():
+        return Finding("lookahead", 0, (), f"not checked: {count} 5m bars do not reach past the warm-up of {first}")
     rng = np.random.default_rng(seed)
     differing: list[int] = []
     checked = 0
@@ -67,12 +73,19 @@ def check_warm_up(
     """
     fees = fees or FeeRates()
     full = indicator_series(data, config)
-    count = len(data.bars_5m)
-    deep = max(config.history_5m_bars, config.history_15m_bars * 3)
-    if count <= deep:
-        return Finding("warm_up", 0, (), f"not checked: {count} bars, a live window takes {deep}")
+    closed_15m = np.searchsorted(data.bars_15m.start_ms + BAR_15M_MS, full.close_ms, side="right")
+    behind = np.arange(1, len(data.bars_5m) + 1)
+    longer = np.flatnonzero((behind > config.history_5m_bars) & (closed_15m > config.history_15m_bars))
+    if not len(longer):
+        return Finding(
+            "warm_up",
+            0,
+            (),
+            f"not checked: {len(data.bars_5m)} 5m and {len(data.bars_15m)} 15m bars are not more than the live window "
+            f"takes, {config.history_5m_bars} and {config.history_15m_bars}",
+        )
     rng = np.random.default_rng(seed)
-    picked = sorted(rng.integers(deep, count, size=samples).tolist())
+    picked = sorted(rng.choice(longer, size=samples).tolist())
     differing = [
         int(data.bars_5m.start_ms[i])
         for i in picked

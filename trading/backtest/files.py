@@ -11,6 +11,7 @@ import numpy as np
 from avigrid.kernel.errors import Rejected
 from trading.avi5.window import Bars
 from trading.backtest.data import FundingHistory
+from trading.backtest.times import utc
 
 LONGEST_MS_DIGITS = 14
 
@@ -20,34 +21,42 @@ class UnreadableFile(Rejected):
 
 
 def read_bars(path: Path) -> Bars:
-    """Sorted by time, exact duplicates dropped; raises UnreadableFile with the row that cannot be read."""
-    starts: list[int] = []
-    values: list[tuple[float, float, float, float, float]] = []
+    """Sorted by time, exact duplicates dropped; raises UnreadableFile with the row that cannot be read or that tells
+    another bar of a time that a row before it told."""
+    told: dict[int, tuple[float, ...]] = {}
     for number, row in _rows(path):
         try:
-            starts.append(_millis(row[0]))
-            values.append((float(row[1]), float(row[2]), float(row[3]), float(row[4]), float(row[5])))
+            start = _millis(row[0])
+            bar = float(row[1]), float(row[2]), float(row[3]), float(row[4]), float(row[5])
         except (ValueError, IndexError):
             raise UnreadableFile(
                 f"{path.name} row {number}: want start,open,high,low,close,volume, got {','.join(row)[:80]}"
             ) from None
-    if not starts:
+        if told.setdefault(start, bar) != bar:
+            raise UnreadableFile(
+                f"{path.name} row {number}: {utc(start)} ({start}) is told twice with other values", code="told_twice"
+            )
+    if not told:
         raise UnreadableFile(f"{path.name} holds no bars: want rows start,open,high,low,close,volume")
-    times = np.array(starts, dtype=np.int64)
-    table = np.array(values, dtype=np.float64).reshape(len(values), 5)
-    times, first = np.unique(times, return_index=True)
-    table = table[first]
-    return Bars(times, *(np.ascontiguousarray(table[:, column]) for column in range(5)))
+    times = np.array(list(told), dtype=np.int64)
+    order = np.argsort(times)
+    table = np.array(list(told.values()), dtype=np.float64)[order]
+    return Bars(times[order], *(np.ascontiguousarray(table[:, column]) for column in range(5)))
 
 
 def read_funding(path: Path) -> FundingHistory:
-    pairs = []
+    rates: dict[int, float] = {}
     for number, row in _rows(path):
         try:
-            pairs.append((_millis(row[0]), float(row[1])))
+            time_ms, rate = _millis(row[0]), float(row[1])
         except (ValueError, IndexError):
             raise UnreadableFile(f"{path.name} row {number}: want time_ms,funding_rate") from None
-    return FundingHistory.of(pairs)
+        if rates.setdefault(time_ms, rate) != rate:
+            raise UnreadableFile(
+                f"{path.name} row {number}: {utc(time_ms)} ({time_ms}) is told twice with other rates",
+                code="told_twice",
+            )
+    return FundingHistory.of(list(rates.items()))
 
 
 def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:

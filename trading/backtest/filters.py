@@ -1,10 +1,11 @@
-"""An instrument's filters read off its recorded bars, for files of symbols the installation does not know."""
+"""An instrument's filters: read off recorded bars where the installation does not know it, and told as one line."""
 
 from decimal import Decimal
 
 import numpy as np
 
 from avigrid.kernel.instrument import Instrument
+from avigrid.kernel.money import plain
 from trading.avi5.window import Bars
 
 _MOST_DECIMALS = 10
@@ -29,6 +30,13 @@ def instrument_from_bars(symbol: str, bars: Bars) -> Instrument:
         max_leverage=Decimal(100),
         funding_interval_min=480,
     )
+
+
+def filters_text(known: Instrument) -> str:
+    """Everything of an instrument that a replay's result depends on: two results compare only where it is equal."""
+    prices = (known.tick_size, known.min_price, known.max_price)
+    sizes = (known.qty_step, known.min_order_qty, known.max_limit_qty, known.min_notional)
+    return f"{known.symbol} price {' '.join(map(plain, prices))} quantity {' '.join(map(plain, sizes))}"
 
 
 def _grain(columns: list[np.ndarray]) -> Decimal:

@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
 
@@ -154,10 +154,12 @@ def sweep_run(
     settings: BacktestSettings | None = None,
     workers: int = 1,
     from_ms: int | None = None,
+    look_up: Callable[[], None] = lambda: None,
 ) -> list[SweepRow]:
     """The rows of one shard, computed by `workers` threads; illegal combinations are left out.
 
-    As in a backtest, decisions are taken on bars that close after `from_ms`. Raises MissingWarmUp where none is warm.
+    As in a backtest, decisions are taken on bars that close after `from_ms`. `look_up` is called now and then while it
+    lasts and may end it by raising. Raises MissingWarmUp where no bar is warm.
     """
     settings = settings or BacktestSettings()
     configs: list[tuple[int, StrategyConfig]] = []
@@ -171,6 +173,7 @@ def sweep_run(
     for _, group in itertools.groupby(sorted(configs, key=_array_key), key=_array_key):
         members = list(group)
         for data, instrument in loaded:
+            look_up()
             shared = members[0][1]
             series = indicator_series(data, shared)
             first = first_bar(data, series, shared, from_ms)

@@ -4,7 +4,7 @@ import json
 import os
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -14,15 +14,30 @@ from django.conf import settings
 from django.db import DatabaseError
 
 from avigrid.kernel.errors import AviGridError, Rejected
-from avigrid.kernel.instrument import Instrument
+from avigrid.kernel.instrument import FeeRates, Instrument
 from trading.avi5.config import InvalidConfig, StrategyConfig, parse_setting
 from trading.backtest.data import NO_FUNDING_HISTORY, EmptyRange, MarketData, between, prepare
 from trading.backtest.files import read_bars, read_funding
 from trading.backtest.filters import instrument_from_bars
+from trading.backtest.request import read_fees
 from trading.backtest.result import BacktestSettings
 
 type Options = Mapping[str, Any]
 LARGEST = Decimal(1_000_000_000)
+ACTIVE, DEFAULTS = "active", "defaults"
+SIDE_FILES = ("file_15m", "file_1m", "funding")
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """A strategy's numbers and, in words, where they were taken from."""
+
+    config: StrategyConfig
+    origin: str
+
+    @property
+    def sentence(self) -> str:
+        return f"numbers: {self.origin}, config {self.config.config_hash}"
 
 
 def add_data_options(parser: ArgumentParser) -> None:
@@ -41,10 +56,16 @@ def add_data_options(parser: ArgumentParser) -> None:
 
 def add_config_options(parser: ArgumentParser) -> None:
     parser.add_argument("--profile", choices=("swing", "grid"), help="overrides the config's profile")
-    parser.add_argument("--config", metavar="FILE", help="strategy numbers as a JSON object")
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        help="strategy numbers as a JSON object, or `active` for the version that decides now, or `defaults`",
+    )
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="one number; repeat")
     parser.add_argument("--r-usd", default="100", metavar="USD", help="what one R is worth (100)")
     parser.add_argument("--equity", default="10000", metavar="USD", help="start equity (10000)")
+    parser.add_argument("--taker", metavar="RATIO", help="taker fee of the account (0.00055, which is 0.055 %%)")
+    parser.add_argument("--maker", metavar="RATIO", help="maker fee, below 0 where it is paid to you (0.0002)")
 
 
 def counted(text: str) -> int:
@@ -72,27 +93,72 @@ def refuse_where_off() -> None:
         raise Rejected("research is switched off on this installation (AVIGRID_RESEARCH)", code="research_off")
 
 
-def config_from(options: Options) -> StrategyConfig:
-    """File, then --set, then --profile. Raises InvalidConfig."""
-    values: dict[str, object] = {}
+def numbers_from(options: Options) -> Numbers:
+    """--config or the defaults, then --set, then --profile. Raises InvalidConfig, Rejected `no_strategy`."""
+    source = options.get("config") or DEFAULTS
+    if source == DEFAULTS:
+        return _changed({}, "the defaults", options)
+    if source == ACTIVE:
+        return _changed(*_active(), options)
+    path = Path(source)
+    try:
+        values = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise InvalidConfig(f"--config {path.name} cannot be read as JSON: {error}", field="config") from None
+    if not isinstance(values, dict):
+        raise InvalidConfig(f"--config {path.name} must hold a JSON object", field="config")
+    return _changed(values, path.name, options)
+
+
+def numbers_in_use(options: Options) -> Numbers:
+    """--config or the version that decides now; the defaults only where there is none, and then it says so."""
     if options.get("config"):
-        path = Path(options["config"])
-        try:
-            values = json.loads(path.read_text())
-        except (OSError, ValueError) as error:
-            raise InvalidConfig(f"--config {path.name} cannot be read as JSON: {error}", field="config") from None
-        if not isinstance(values, dict):
-            raise InvalidConfig(f"--config {path.name} must hold a JSON object", field="config")
-    values |= dict(parse_setting(text) for text in options["set"])
+        return numbers_from(options)
+    try:
+        return _changed(*_active(), options)
+    except Rejected as error:
+        return _changed({}, f"the defaults ({error.message})", options)
+
+
+def _active() -> tuple[dict[str, object], str]:
+    from trading.selectors.strategy import active_version, config_of
+
+    try:
+        version = active_version()
+    except DatabaseError as error:
+        raise Rejected(
+            f"the active version cannot be read: {str(error).splitlines()[0]}", code="no_strategy"
+        ) from error
+    if version is None:
+        raise Rejected("no strategy version is active", code="no_strategy")
+    return dict(config_of(version).to_mapping()), f"the active version {version.name} v{version.version}"
+
+
+def _changed(values: Mapping[str, object], origin: str, options: Options) -> Numbers:
+    changes: dict[str, object] = dict(parse_setting(text) for text in options["set"])
     if options.get("profile"):
-        values["profile"] = options["profile"]
-    return StrategyConfig.from_mapping(values)
+        changes["profile"] = options["profile"]
+    if changes:
+        origin += " with " + ", ".join(f"{name}={value}" for name, value in changes.items())
+    return Numbers(StrategyConfig.from_mapping({**values, **changes}), origin)
 
 
 def settings_from(options: Options) -> BacktestSettings:
     return BacktestSettings(
-        r_usd=_positive(options["r_usd"], "--r-usd"), start_equity_usd=_positive(options["equity"], "--equity")
+        r_usd=_positive(options["r_usd"], "--r-usd"),
+        start_equity_usd=_positive(options["equity"], "--equity"),
+        fees=fees_from(options),
     )
+
+
+def fees_from(options: Options) -> FeeRates:
+    return read_fees(options.get("taker"), options.get("maker"), names=("--taker", "--maker"))
+
+
+def fee_params(options: Options) -> dict[str, object]:
+    """As a stored run names them; what was not given stays unsaid."""
+    given = (("taker_fee", "taker"), ("maker_fee", "maker"))
+    return {name: options[key] for name, key in given if options.get(key) is not None}
 
 
 def range_from(options: Options) -> tuple[int | None, int | None]:
@@ -109,6 +175,13 @@ def load(options: Options, config: StrategyConfig) -> list[tuple[MarketData, Ins
         raise Rejected("--symbol is missing: name at least one", code="missing_symbol")
     if len(set(symbols)) < len(symbols):
         raise Rejected("--symbol names one symbol twice", code="symbol_twice")
+    for name in SIDE_FILES:
+        if len(options[name]) > len(files):
+            option = f"--{name.replace('_', '-')}"
+            raise Rejected(
+                f"{option} goes with --file, in its order: {len(options[name])} given for {len(files)} of --file",
+                code="unpaired_files",
+            )
     if not files:
         return [_stored(symbol, options, config) for symbol in symbols]
     if len(files) != len(symbols):

@@ -1,5 +1,7 @@
 """Live against replay: every stored decision and signal is made again from what is stored. Reads only.
 
+Twice: from the window the live process saw, to the byte, and on the backtest's own path (`parity_replay`).
+
 A decision is made again with the fees its own record names; only one from before they were recorded needs to be told.
 """
 
@@ -19,22 +21,23 @@ from trading.avi5.window import BAR_5M_MS
 from trading.models import Decision, Signal
 from trading.selectors.strategy import config_of
 from trading.services.decisions import market_window
+from trading.services.parity_replay import Mismatch, recorded_fees, replay_mismatches
 
 _FEES = frozenset({"taker_fee", "maker_fee"})
 
 
 @dataclass(frozen=True, slots=True)
-class Mismatch:
-    symbol: str
-    bar_start_ms: int
-    what: str
-
-
-@dataclass(frozen=True, slots=True)
 class Parity:
+    """`mismatches` with the live window, `replayed` on the backtest's path."""
+
     decisions: int
     signals: int
     mismatches: tuple[Mismatch, ...]
+    replayed: tuple[Mismatch, ...]
+
+    @property
+    def is_clean(self) -> bool:
+        return not self.mismatches and not self.replayed
 
 
 def parity_check(
@@ -55,7 +58,7 @@ def parity_check(
         made = list(row.signals.all())
         signals += len(made)
         found += _differences(row, made, fees)
-    return Parity(count, signals, tuple(found))
+    return Parity(count, signals, tuple(found), tuple(replay_mismatches(rows, fees=fees)))
 
 
 def _differences(row: Decision, made: list[Signal], fees: FeeRates) -> Iterator[Mismatch]:
@@ -98,12 +101,6 @@ def _again(row: Decision, fees: FeeRates) -> avi5.Decision:
         config,
         now_ms=decided_ms,
         next_funding_ms=next_funding_ms,
-        fees=_fees_of(row, fees),
+        fees=recorded_fees(row, fees),
         allow_proxy=False,
     )
-
-
-def _fees_of(row: Decision, otherwise: FeeRates) -> FeeRates:
-    if not row.indicators.keys() >= _FEES:
-        return otherwise
-    return FeeRates(Decimal(row.indicators["taker_fee"]), Decimal(row.indicators["maker_fee"]))

@@ -76,9 +76,11 @@ def research_cancel(*, run_id: int, actor: "User | str", now: datetime) -> bool:
 
 
 def research_hand_out(run: ResearchRun, send: Callable[..., object] | None = None) -> None:
-    """A message to the research queue. Where Redis is away `research_tend` does it again later."""
+    """A message to the research queue. Where Redis or the workers are away `research_tend` sends it again later; the
+    one before has expired by then, so that they do not pile up."""
     try:
-        (send or current_app.send_task)(f"trading.research_{run.kind}", args=[run.pk], retry=False, ignore_result=True)
+        name, expires_s = f"trading.research_{run.kind}", HANDED_OUT_AFTER.total_seconds()
+        (send or current_app.send_task)(name, args=[run.pk], retry=False, ignore_result=True, expires=expires_s)
     except Exception as error:  # whatever the broker's client raises
         log.warning("research_not_handed_out", run=run.pk, error=type(error).__name__)
 

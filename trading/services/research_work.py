@@ -1,24 +1,19 @@
-"""Research done: bars read in a read-only transaction, the pure replay run on them, results kept. Trades nothing."""
+"""Research done: stored bars read, the pure replay run on them, results kept. Trades nothing."""
 
 import json
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError
 
 from avigrid.kernel.errors import AviGridError
-from avigrid.kernel.instrument import Instrument
-from marketdata.selectors.instruments import UnknownInstrument, instrument
-from trading.backtest.data import MarketData
 from trading.backtest.driver import run_backtest
-from trading.backtest.filters import instrument_from_bars
 from trading.backtest.html import report_html
 from trading.backtest.report import make_report, report_json
-from trading.backtest.request import ResearchRequest
 from trading.backtest.sweep import SweepRow, ranked, sweep_run
 from trading.backtest.walk_forward import calibrate
 from trading.models import ResearchRun, ResearchShard, ResearchStatus
-from trading.selectors.replay_data import stored_market_data
 from trading.services.calibrations import calibration_result
 from trading.services.research import (
     require_research,
@@ -28,12 +23,15 @@ from trading.services.research import (
     research_request,
     research_touch,
 )
+from trading.services.research_bars import LookUp, joint_filters, joint_hash, loaded_bars
 from trading.services.research_fence import research_fence
 
 TOP_ROWS = 200
 """Of a sweep's ranking; the whole of it is in the parts."""
+SIGN_EVERY = timedelta(seconds=5)
 
 type Clock = Callable[[], datetime]
+type Work = Callable[[ResearchRun, Clock, LookUp], tuple[object, str, str]]
 
 
 class Cancelled(Exception):
@@ -70,19 +68,33 @@ def sweep_part_work(run_id: int, number: int, *, now: Clock) -> bool:
     if research_touch(run_id=run_id, now=now()):
         _end_if_cancelled(run_id, now)
         return False
+    if ResearchShard.objects.filter(run_id=run_id, number=number).exists():
+        return False
     run = ResearchRun.objects.get(pk=run_id)
-    try:
+    is_stored = False
+    with _ending(run_id, now):
+        look_up = _signs_of_life(run_id, now)
         request = research_request(run)
         assert request.sweep is not None
-        loaded = _loaded(request)
-        rows = sweep_run(request.sweep, loaded, shard=number, shards=run.shards, settings=request.settings)
-    except AviGridError as error:
-        research_end(run_id=run_id, status=ResearchStatus.FAILED, now=now(), error=f"{error.message} ({error.code})")
-        return False
-    part = {"data_hash": _hash(loaded), "rows": [row.to_json() for row in rows]}
-    if research_part_store(run_id=run_id, number=number, rows=part, now=now()):
-        _sweep_finish(run_id, now)
-    return True
+        loaded = loaded_bars(request, request.sweep.deepest, look_up)
+        rows = sweep_run(
+            request.sweep,
+            loaded,
+            shard=number,
+            shards=run.shards,
+            settings=request.settings,
+            from_ms=request.from_ms,
+            look_up=look_up,
+        )
+        part = {
+            "data_hash": joint_hash(loaded),
+            "filters": joint_filters(loaded),
+            "rows": [row.to_json() for row in rows],
+        }
+        is_stored = True
+        if research_part_store(run_id=run_id, number=number, rows=part, now=now()):
+            _sweep_finish(run_id, now)
+    return is_stored
 
 
 def _sweep_finish(run_id: int, now: Clock) -> None:
@@ -91,8 +103,9 @@ def _sweep_finish(run_id: int, now: Clock) -> None:
     assert request.sweep is not None
     parts = list(ResearchShard.objects.filter(run=run).order_by("number"))
     hashes = sorted({part.rows["data_hash"] for part in parts})
-    if len(hashes) > 1:
-        sentence = "The stored bars changed while the sweep ran; its parts cannot be compared. Run it again."
+    if len(hashes) > 1 or len({part.rows["filters"] for part in parts}) > 1:
+        what = "stored bars" if len(hashes) > 1 else "instrument's filters"
+        sentence = f"The {what} changed while the sweep ran; its parts cannot be compared. Run it again."
         research_end(run_id=run_id, status=ResearchStatus.FAILED, now=now(), error=sentence)
         return
     rows = [SweepRow(**row) for part in parts for row in part.rows["rows"]]
@@ -109,26 +122,23 @@ def _sweep_finish(run_id: int, now: Clock) -> None:
         }
         for item in ranked(request.sweep, rows)[:TOP_ROWS]
     ]
-    result = {"configs": len(rows), "not_legal": request.sweep.size - len(rows), "top": table}
+    result = {
+        "configs": len(rows),
+        "not_legal": request.sweep.size - len(rows),
+        "used_proxy": any(row.used_proxy for row in rows),
+        "top": table,
+    }
     research_end(run_id=run_id, status=ResearchStatus.DONE, now=now(), result=result, data_hash=hashes[0])
 
 
 @research_fence()
-def _whole(run_id: int, now: Clock, work: Callable[[ResearchRun, Clock], tuple[object, str, str]]) -> bool:
+def _whole(run_id: int, now: Clock, work: Work) -> bool:
     require_research()
     run = research_claim(run_id=run_id, now=now())
     if run is None:
         return False
-    try:
-        result, html, data_hash = work(run, now)
-    except Cancelled:
-        _end_if_cancelled(run_id, now)
-    except AviGridError as error:
-        research_end(run_id=run_id, status=ResearchStatus.FAILED, now=now(), error=f"{error.message} ({error.code})")
-    except Exception as error:
-        research_end(run_id=run_id, status=ResearchStatus.FAILED, now=now(), error=f"Bug: {type(error).__name__}")
-        raise
-    else:
+    with _ending(run_id, now):
+        result, html, data_hash = work(run, now, _signs_of_life(run_id, now))
         research_end(
             run_id=run_id,
             status=ResearchStatus.DONE,
@@ -140,9 +150,41 @@ def _whole(run_id: int, now: Clock, work: Callable[[ResearchRun, Clock], tuple[o
     return True
 
 
-def _backtest(run: ResearchRun, now: Clock) -> tuple[object, str, str]:
+@contextmanager
+def _ending(run_id: int, now: Clock) -> Iterator[None]:
+    """What goes wrong inside ends the run and is its reason. A database that is away ends nothing: who tends the runs
+    hands this one out again."""
+    try:
+        yield
+    except Cancelled:
+        _end_if_cancelled(run_id, now)
+    except AviGridError as error:
+        research_end(run_id=run_id, status=ResearchStatus.FAILED, now=now(), error=f"{error.message} ({error.code})")
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as error:
+        research_end(run_id=run_id, status=ResearchStatus.FAILED, now=now(), error=f"Bug: {type(error).__name__}")
+        raise
+
+
+def _signs_of_life(run_id: int, now: Clock) -> LookUp:
+    """To be called often: says now and then that somebody works on the run; raises Cancelled where nobody should."""
+    last: list[datetime] = []
+
+    def look_up() -> None:
+        at = now()
+        if last and at - last[0] < SIGN_EVERY:
+            return
+        last[:] = [at]
+        if research_touch(run_id=run_id, now=at):
+            raise Cancelled
+
+    return look_up
+
+
+def _backtest(run: ResearchRun, now: Clock, look_up: LookUp) -> tuple[object, str, str]:
     request = research_request(run)
-    loaded = _loaded(request)
+    loaded = loaded_bars(request, request.config, look_up)
     results = []
     for number, (data, known) in enumerate(loaded):
         if research_touch(run_id=run.pk, now=now(), done=number):
@@ -151,35 +193,22 @@ def _backtest(run: ResearchRun, now: Clock) -> tuple[object, str, str]:
             run_backtest(data, request.config, instrument=known, settings=request.settings, from_ms=request.from_ms)
         )
     report = make_report(results)
-    return json.loads(report_json(report)), report_html(report), _hash(loaded)
+    return json.loads(report_json(report)), report_html(report), joint_hash(loaded)
 
 
-def _calibration(run: ResearchRun, now: Clock) -> tuple[object, str, str]:
+def _calibration(run: ResearchRun, now: Clock, look_up: LookUp) -> tuple[object, str, str]:
     request = research_request(run)
-    found = calibrate(_loaded(request), request.config, settings=request.settings, walk=request.walk)
+    found = calibrate(
+        loaded_bars(request, request.config, look_up),
+        request.config,
+        settings=request.settings,
+        walk=request.walk,
+        from_ms=request.from_ms,
+        look_up=look_up,
+    )
     if research_touch(run_id=run.pk, now=now()):
         raise Cancelled
     return calibration_result(found, request.config), "", found.data_hash
-
-
-def _loaded(request: ResearchRequest) -> list[tuple[MarketData, Instrument]]:
-    with transaction.atomic():
-        if connection.in_atomic_block and not connection.savepoint_ids:
-            with connection.cursor() as cursor:
-                cursor.execute("SET TRANSACTION READ ONLY")
-        return [_stored(symbol, request) for symbol in request.symbols]
-
-
-def _stored(symbol: str, request: ResearchRequest) -> tuple[MarketData, Instrument]:
-    data = stored_market_data(symbol, request.config, from_ms=request.from_ms, to_ms=request.to_ms)
-    try:
-        return data, instrument(symbol)
-    except UnknownInstrument:
-        return data, instrument_from_bars(symbol, data.bars_5m)
-
-
-def _hash(loaded: Sequence[tuple[MarketData, Instrument]]) -> str:
-    return "-".join(data.data_hash for data, _ in loaded)[:64]
 
 
 def _end_if_cancelled(run_id: int, now: Clock) -> None:

@@ -1,12 +1,14 @@
 """Live decisions made again from what is stored: the same bytes, and a changed bar is noticed."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from io import StringIO
 
 import numpy as np
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
+from django.db import ProgrammingError
 
 from avigrid.exchange.kline_table import KlineTable
 from avigrid.kernel.instrument import FeeRates
@@ -18,10 +20,12 @@ from marketdata.services.klines import klines_bulk_store
 from tests.unit.trading.backtest.synthetic import bars, filters
 from trading.avi5.config import StrategyConfig
 from trading.avi5.window import BAR_5M_MS, BAR_15M_MS, Bars
-from trading.backtest.data import aggregate
+from trading.backtest.data import MarketData, aggregate
 from trading.backtest.driver import decisions_of
-from trading.models import Decision, Signal
+from trading.backtest.series import IndicatorSeries, indicator_series
+from trading.models import Decision, Signal, StrategyVersion
 from trading.selectors.replay_data import stored_market_data
+from trading.services import parity_replay
 from trading.services.decisions import bar_decide
 from trading.services.parity import parity_check
 from trading.services.strategy_versions import strategy_version_create
@@ -29,7 +33,8 @@ from trading.services.strategy_versions import strategy_version_create
 pytestmark = pytest.mark.django_db
 COUNT, DECIDED = 1200, 60
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
-CONFIG = StrategyConfig(theta=0.1, max_cost_r=1.0)
+CONFIG = StrategyConfig(theta=0.1, max_cost_r=1.0, trend_fast_bars=5, trend_slow_bars=15)
+"""Short means, so that 400 bars of 15 minutes are more than a decision looks at."""
 
 
 def table(part: Bars, interval_min: int) -> KlineTable:
@@ -107,10 +112,75 @@ def test_a_replay_of_stored_bars_sees_the_books_that_were_recorded(decided: Bars
 
 def test_the_command_reports_both_checks(decided: Bars) -> None:
     out = StringIO()
-    call_command("verify_strategy", "--symbol", "TESTUSDT", "--set", "theta=0.1", stdout=out)
-    assert "lookahead" in out.getvalue()
-    assert f"parity: {DECIDED} stored decisions" in out.getvalue()
+    call_command("verify_strategy", "--symbol", "TESTUSDT", stdout=out)
+    told = out.getvalue()
+    assert f"numbers: the active version avi5 v1, config {CONFIG.config_hash}" in told
+    assert "lookahead: 252 decisions" in told
+    assert "warm_up: 60 decisions from the live window" in told
+    assert f"parity: {DECIDED} stored decisions" in told
+    assert "0 differ from the live window's, 0 from a replay's" in told
     Decision.objects.filter(pk=Decision.objects.latest("id").pk).update(indicators={})
-    with pytest.raises(SystemExit) as ended:
+    assert _code() == 1
+
+
+def test_what_could_not_be_checked_is_no_success(decided: Bars) -> None:
+    assert _code("--from", "2030-01-01", "--symbol", "OTHERUSDT") is None  # refused with a sentence
+    Signal.objects.all().delete()
+    Decision.objects.all().delete()
+    assert _code() == 2
+    assert _code("--no-parity") == 0
+    # the slow mean of the defaults looks back further than what is stored
+    assert _code("--no-parity", "--config", "defaults") == 2
+
+
+def test_a_database_without_decisions_table_gets_a_sentence(decided: Bars, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(**_: object) -> None:
+        raise ProgrammingError('relation "trading_decision" does not exist\nLINE 1: ...')
+
+    monkeypatch.setattr("trading.services.parity.parity_check", missing)
+    with pytest.raises(CommandError, match=r"stored decisions cannot be read .* run manage.py migrate first"):
         call_command("verify_strategy", "--symbol", "TESTUSDT", stdout=StringIO())
-    assert ended.value.code == 1
+
+
+def test_a_replay_that_decides_otherwise_is_noticed(decided: Bars, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A planted mistake in the one-pass indicators: live's own path does not see it, the replay's does."""
+
+    def late(data: MarketData, config: StrategyConfig) -> IndicatorSeries:
+        series = indicator_series(data, config)
+        return replace(series, vwap=np.roll(series.vwap, 1))
+
+    monkeypatch.setattr(parity_replay, "indicator_series", late)
+    found = parity_check(fees=FeeRates())
+    assert found.mismatches == ()
+    assert len(found.replayed) == DECIDED
+    assert "vwap" in found.replayed[0].what
+
+
+def test_a_bar_decided_without_a_book_is_compared_in_what_the_bars_tell(decided: Bars) -> None:
+    made = decided
+    bar = Kline("TESTUSDT", 5, int(made.start_ms[-1]) + BAR_5M_MS, 1000.0, 1001.0, 999.0, 1000.5, 10.0, 1.0, True)
+    bar_store(bar=bar, features=None, now_ms=bar.end_ms + 100)
+    bar_decide(
+        version=StrategyVersion.objects.get(),
+        bar=bar,
+        features=None,
+        decided_ms=bar.end_ms + 60_000,
+        next_funding_ms=bar.end_ms + 4 * 3_600_000,
+        fees=FeeRates(),
+        r_usd=Decimal(100),
+        now=NOW,
+    )
+    found = parity_check(fees=FeeRates())
+    assert (found.decisions, found.mismatches, found.replayed) == (DECIDED + 1, (), ())
+
+
+def _code(*args: str) -> str | int | None:
+    """What the command ended with; None: refused."""
+    symbol = () if "--symbol" in args else ("--symbol", "TESTUSDT")
+    try:
+        call_command("verify_strategy", *symbol, *args, stdout=StringIO())
+    except SystemExit as ended:
+        return ended.code
+    except CommandError:
+        return None
+    return 0

@@ -97,7 +97,7 @@ def test_a_sweep_is_spread_over_parts_and_goes_on_where_it_stopped(stored: None,
     assert run.shards == 3
     assert sweep_missing(run.pk, now=now) == [0, 1, 2]
     assert sweep_part_work(run.pk, 1, now=now)
-    assert sweep_part_work(run.pk, 1, now=now)  # delivered twice
+    assert not sweep_part_work(run.pk, 1, now=now)  # delivered twice
     assert ResearchRun.objects.get(pk=run.pk).shards_done == 1
     # the workers die; later others take over, and do only what is missing
     later = NOW + SILENT_AFTER + timedelta(seconds=1)
@@ -230,7 +230,7 @@ def test_research_cannot_write_what_trading_reads(stored: None, monkeypatch: pyt
             StrategyVersion.objects.filter(pk=version.pk).update(stage="validation")
 
     run = _start()
-    monkeypatch.setattr(research_work, "_loaded", meddle)
+    monkeypatch.setattr(research_work, "loaded_bars", meddle)
     backtest_work(run.pk, now=now)
     version.refresh_from_db()
     assert version.stage == "paper"

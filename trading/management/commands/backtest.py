@@ -17,13 +17,14 @@ from trading.backtest.times import utc
 from trading.management.replay_options import (
     add_config_options,
     add_data_options,
-    config_from,
     load,
+    numbers_from,
     range_from,
     refuse_unwritable,
     refuse_where_off,
     settings_from,
 )
+from trading.services.research_fence import research_fence
 
 
 class Command(BaseCommand):
@@ -44,18 +45,21 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            self._run(options)
+            with research_fence():
+                self._run(options)
         except AviGridError as error:
             raise CommandError(f"{error.message} ({error.code})") from error
 
     def _run(self, options: dict[str, Any]) -> None:
         refuse_where_off()
-        config, settings = config_from(options), settings_from(options)
+        numbers, settings = numbers_from(options), settings_from(options)
+        config = numbers.config
         first, _ = range_from(options)
         refuse_unwritable(options, "trades", "decisions")
         if options["decisions"] and len(options["symbol"]) > 1:
             raise Rejected("--decisions takes one symbol: its rows carry no symbol column", code="one_symbol")
         folder = _folder(options["report"])
+        self.stdout.write(numbers.sentence)
         loaded = load(options, config)
         results = [
             run_backtest(data, config, instrument=instrument, settings=settings, from_ms=first)
@@ -76,7 +80,10 @@ class Command(BaseCommand):
         self._print(report)
         if options["check"]:
             for data, _ in loaded:
-                for finding in (check_lookahead(data, config), check_warm_up(data, config)):
+                for finding in (
+                    check_lookahead(data, config, fees=settings.fees),
+                    check_warm_up(data, config, fees=settings.fees),
+                ):
                     self.stdout.write(f"{data.symbol} {finding.name}: {finding.sentence}")
 
     def _print(self, report: Report) -> None:

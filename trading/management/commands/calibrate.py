@@ -14,15 +14,18 @@ from trading.backtest.walk_forward import WalkForward, calibrate, heat_map
 from trading.management.replay_options import (
     add_config_options,
     add_data_options,
-    config_from,
     counted,
+    fee_params,
     load,
+    numbers_from,
+    range_from,
     refuse_unwritable,
     refuse_where_off,
     settings_from,
 )
 from trading.selectors.research_comparison import compare_runs
 from trading.services.calibrations import calibration_record
+from trading.services.research_fence import research_fence
 
 
 class Command(BaseCommand):
@@ -47,7 +50,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            self._run(options)
+            with research_fence():
+                self._run(options)
         except AviGridError as error:
             raise CommandError(f"{error.message} ({error.code})") from error
 
@@ -57,14 +61,17 @@ class Command(BaseCommand):
             self._compare(*options["compare"])
             return
         refuse_unwritable(options, "out", "config_out")
-        config = config_from(options)
+        numbers = numbers_from(options)
+        config = numbers.config
+        self.stdout.write(numbers.sentence)
+        first_ms, _ = range_from(options)
         walk = WalkForward(
             train_days=options["train_days"],
             test_days=options["test_days"],
             step_days=options["step_days"],
             short_train_days=min(90, options["train_days"]),
         )
-        found = calibrate(load(options, config), config, settings=settings_from(options), walk=walk)
+        found = calibrate(load(options, config), config, settings=settings_from(options), walk=walk, from_ms=first_ms)
         if options["store"] or not options["file"]:
             run = calibration_record(
                 found=found, config=config, params=_params(options), actor="calibrate", now=timezone.now()
@@ -80,6 +87,8 @@ class Command(BaseCommand):
             f"{utc(found.folds[-1].test_to_ms)}, PSI of the newest month {found.recent_psi:.3f}, "
             f"data {found.data_hash}, config {found.config_hash}"
         )
+        if found.used_proxy:
+            self.stdout.write("imbalance by bar proxy: no order book was recorded for some or all bars")
         steady = heat_map(found)
         for hour in found.hours:
             folds = " ".join("-" if theta is None else f"{theta:.2f}" for theta in steady[hour.hour])
@@ -108,7 +117,9 @@ def _params(options: dict[str, Any]) -> dict[str, object]:
         "equity_usd": options["equity"],
     }
     params |= {name: options[name] for name in ("train_days", "test_days", "step_days")}
-    params |= {name: options[key] for name, key in (("from", "from_"), ("to", "to")) if options[key]}
+    given = (("from", "from_"), ("to", "to"), ("tick", "tick"), ("qty_step", "qty_step"))
+    params |= {name: options[key] for name, key in given if options[key]}
+    params |= fee_params(options)
     if options["file"]:
         params["files"] = [Path(name).name for name in options["file"]]
     return params

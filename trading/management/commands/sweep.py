@@ -13,21 +13,28 @@ from django.utils import timezone
 
 from avigrid.kernel.errors import AviGridError, Rejected
 from trading.avi5.config import ConfigValue, InvalidConfig, parse_setting
+from trading.backtest.filters import filters_text
 from trading.backtest.sweep import RankedRow, SweepRow, SweepSpec, ranked, sweep_run
 from trading.management.replay_options import (
     add_config_options,
     add_data_options,
-    config_from,
     counted,
+    fee_params,
     load,
+    numbers_from,
+    range_from,
     refuse_unwritable,
     refuse_where_off,
     settings_from,
 )
 from trading.selectors.research import research_run
 from trading.services.research import research_start
+from trading.services.research_fence import research_fence
 
 FOLLOW_EVERY_S = 1.0
+
+type Header = dict[str, str | int | list[str] | None]
+"""What two runs of the command must have in common so that one may go on with the other's rows."""
 
 
 class Command(BaseCommand):
@@ -58,7 +65,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            self._run(options)
+            with research_fence():
+                self._run(options)
         except AviGridError as error:
             raise CommandError(f"{error.message} ({error.code})") from error
 
@@ -71,11 +79,20 @@ class Command(BaseCommand):
             self._follow(self._spread(options), options["top"])
             return
         refuse_unwritable(options, "out")
-        config, settings = config_from(options), settings_from(options)
-        spec = SweepSpec(config, _axes(options["axis"]))
-        loaded = load(options, config)
-        data_hash = "-".join(data.data_hash for data, _ in loaded)
-        header = {"spec_hash": spec.spec_hash, "data_hash": data_hash, "r_usd": str(settings.r_usd)}
+        numbers, settings = numbers_from(options), settings_from(options)
+        first_ms, _ = range_from(options)
+        spec = SweepSpec(numbers.config, _axes(options["axis"]))
+        self.stdout.write(numbers.sentence)
+        loaded = load(options, spec.deepest)
+        header: Header = {
+            "numbers and axes": spec.spec_hash,
+            "bars": "-".join(data.data_hash for data, _ in loaded),
+            "first decision": first_ms,
+            "filters": [filters_text(instrument) for _, instrument in loaded],
+            "R": str(settings.r_usd),
+            "fees": f"{settings.fees.taker} {settings.fees.maker}",
+            "shard size": options["shard_size"],
+        }
         out = Path(options["out"]) if options["out"] else None
         shards = -(-spec.size // options["shard_size"])
         done = _finished(out, header) if out else {}
@@ -83,12 +100,21 @@ class Command(BaseCommand):
         for shard in range(shards):
             if shard in done:
                 continue
-            fresh = sweep_run(spec, loaded, shard=shard, shards=shards, settings=settings, workers=options["workers"])
+            fresh = sweep_run(
+                spec,
+                loaded,
+                shard=shard,
+                shards=shards,
+                settings=settings,
+                workers=options["workers"],
+                from_ms=first_ms,
+            )
             rows += fresh
             if out:
                 _append(out, header, shard, fresh)
             self.stderr.write(f"{min(len(rows), spec.size)} of {spec.size} configs")
         self.stdout.write(f"{len(rows)} configs, {spec.size - len(rows)} combinations not legal, spec {spec.spec_hash}")
+        self._warn(any(row.used_proxy for row in rows))
         for item in ranked(spec, rows)[: options["top"]]:
             self.stdout.write(_line(item))
 
@@ -97,14 +123,17 @@ class Command(BaseCommand):
             raise Rejected(
                 "--spread reads bars every machine sees, the stored ones; leave --file out", code="spread_files"
             )
+        numbers = numbers_from(options)
+        self.stdout.write(numbers.sentence)
         params: dict[str, object] = {
             "symbols": options["symbol"],
-            "config": config_from(options).to_mapping(),
+            "config": numbers.config.to_mapping(),
             "axes": {name: list(values) for name, values in _axes(options["axis"]).items()},
             "r_usd": options["r_usd"],
             "equity_usd": options["equity"],
         }
         params |= {name: options[key] for name, key in (("from", "from_"), ("to", "to")) if options[key]}
+        params |= fee_params(options)
         run = research_start(kind="sweep", params=params, actor="sweep", now=timezone.now())
         self.stdout.write(f"run {run.pk}: {run.shards} parts for the workers; leaving does not stop it")
         return run.pk
@@ -127,10 +156,15 @@ class Command(BaseCommand):
         self.stdout.write(
             f"{run.result['configs']} configs, {run.result['not_legal']} combinations not legal, run {run.pk}"
         )
+        self._warn(run.result["used_proxy"])
         near = ("neighbours", "neighbours_median_r", "neighbours_worst_r")
         for row in run.result["top"][:top]:
             own = SweepRow(**{name: value for name, value in row.items() if name not in near})
             self.stdout.write(_line(RankedRow(own, *(row[name] for name in near))))
+
+    def _warn(self, used_proxy: bool) -> None:
+        if used_proxy:
+            self.stdout.write("imbalance by bar proxy: no order book was recorded for some or all bars")
 
 
 def _axes(texts: list[str]) -> dict[str, tuple[ConfigValue, ...]]:
@@ -150,12 +184,13 @@ def _axes(texts: list[str]) -> dict[str, tuple[ConfigValue, ...]]:
     return axes
 
 
-def _finished(path: Path, header: dict[str, str]) -> dict[int, list[SweepRow]]:
+def _finished(path: Path, header: Header) -> dict[int, list[SweepRow]]:
     """Shards that were written whole; a torn last line is run again."""
     shards: dict[int, list[SweepRow]] = {}
     for line in _lines(path):
-        if {name: line.get(name) for name in header} != header:
-            raise Rejected(f"{path.name} belongs to another sweep (numbers, bars or R differ)", code="other_sweep")
+        other = [name for name in header if line.get(name) != header[name]]
+        if other:
+            raise Rejected(f"{path.name} belongs to another sweep: {', '.join(other)} differ", code="other_sweep")
         shards[int(line["shard"])] = [SweepRow(**row) for row in line["rows"]]
     return shards
 
@@ -173,7 +208,7 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
     yield from kept
 
 
-def _append(path: Path, header: dict[str, str], shard: int, rows: list[SweepRow]) -> None:
+def _append(path: Path, header: Header, shard: int, rows: list[SweepRow]) -> None:
     line = {**header, "shard": shard, "rows": [row.to_json() for row in rows]}
     with path.open("a") as file:
         file.write(json.dumps(line) + "\n")

@@ -2,10 +2,10 @@
 
 import sys
 from argparse import ArgumentParser
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
 
 from avigrid.kernel.errors import AviGridError, Rejected
 from avigrid.kernel.instrument import FeeRates
@@ -13,76 +13,75 @@ from trading.backtest.bias import check_lookahead, check_warm_up
 from trading.management.replay_options import (
     add_config_options,
     add_data_options,
-    config_from,
+    fees_from,
     load,
+    numbers_in_use,
     range_from,
 )
+from trading.services.research_fence import research_fence
 
-HIGHEST_FEE = Decimal("0.01")
+CLEAN, DIFFERS, NOT_CHECKED = 0, 1, 2
 
 
 class Command(BaseCommand):
     help = (
         "Check for lookahead and warm-up bias on bars (files or stored), then make every stored decision of the range "
-        "again and compare. Exit code 1 where something differs. Example: manage.py verify_strategy --symbol BTCUSDT "
-        "--from 2026-07-01"
+        "again, from the live window and on the backtest's path, and compare. With the numbers of the active version "
+        "unless --config says otherwise. Exit code 1 where something differs, 2 where something could not be checked. "
+        "Example: manage.py verify_strategy --symbol BTCUSDT --from 2026-07-01"
     )
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         add_data_options(parser)
         add_config_options(parser)
-        parser.add_argument("--no-parity", action="store_true", help="only the bias checks (needs no database)")
-        parser.add_argument("--taker", default="0.00055", help="taker fee the decisions were made with (0.00055)")
-        parser.add_argument("--maker", default="0.0002", help="maker fee the decisions were made with (0.0002)")
+        parser.add_argument(
+            "--no-parity", action="store_true", help="only the bias checks (needs no database with --file)"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            fees = FeeRates(_rate(options, "taker"), _rate(options, "maker"))
-            is_clean = self._bias(options)
-            if not options["no_parity"]:
-                is_clean = self._parity(options, fees) and is_clean
+            fees = fees_from(options)
+            with research_fence():
+                codes = self._bias(options, fees)
+                if not options["no_parity"]:
+                    codes.add(self._parity(options, fees))
         except AviGridError as error:
             raise CommandError(f"{error.message} ({error.code})") from error
-        if not is_clean:
-            sys.exit(1)
+        codes.discard(CLEAN)
+        if codes:
+            sys.exit(min(codes))
 
-    def _bias(self, options: dict[str, Any]) -> bool:
-        config = config_from(options)
-        is_clean = True
+    def _bias(self, options: dict[str, Any], fees: FeeRates) -> set[int]:
+        numbers = numbers_in_use(options)
+        config = numbers.config
+        self.stdout.write(numbers.sentence)
+        codes = set()
         for data, _ in load(options, config):
-            for finding in (check_lookahead(data, config), check_warm_up(data, config)):
+            for finding in (check_lookahead(data, config, fees=fees), check_warm_up(data, config, fees=fees)):
                 self.stdout.write(f"{data.symbol} {finding.name}: {finding.sentence}")
-                is_clean = is_clean and finding.is_clean
-        return is_clean
+                codes.add(DIFFERS if not finding.is_clean else CLEAN if finding.is_checked else NOT_CHECKED)
+        return codes
 
-    def _parity(self, options: dict[str, Any], fees: FeeRates) -> bool:
+    def _parity(self, options: dict[str, Any], fees: FeeRates) -> int:
         from trading.services.parity import parity_check
 
         first, last = range_from(options)
-        found = parity_check(
-            from_ms=first,
-            to_ms_=last,
-            symbols=tuple(options["symbol"]),
-            fees=fees,
-        )
+        try:
+            found = parity_check(from_ms=first, to_ms_=last, symbols=tuple(options["symbol"]), fees=fees)
+        except DatabaseError as error:
+            raise Rejected(
+                f"the stored decisions cannot be read ({str(error).splitlines()[0]}); run manage.py migrate first, or "
+                "leave them out with --no-parity",
+                code="no_stored_decisions",
+            ) from error
+        if not found.decisions:
+            self.stdout.write("parity: nothing checked, no decision of these symbols and this range is stored")
+            return NOT_CHECKED
         self.stdout.write(
             f"parity: {found.decisions} stored decisions and {found.signals} signals made again, "
-            f"{len(found.mismatches)} differ"
+            f"{len(found.mismatches)} differ from the live window's, {len(found.replayed)} from a replay's"
         )
-        for mismatch in found.mismatches[:20]:
+        for mismatch in (*found.mismatches[:20], *found.replayed[:20]):
             self.stdout.write(f"  {mismatch.symbol} {mismatch.bar_start_ms}: {mismatch.what}")
-        return not found.mismatches
-
-
-def _rate(options: dict[str, Any], name: str) -> Decimal:
-    try:
-        rate = Decimal(options[name])
-    except InvalidOperation:
-        rate = Decimal("NaN")
-    if not rate.is_finite() or abs(rate) > HIGHEST_FEE:
-        raise Rejected(
-            f"--{name} must be a rate from -{HIGHEST_FEE} to {HIGHEST_FEE} (0.00055 is 5.5 bps), got {options[name]}",
-            code="bad_number",
-        )
-    return rate
+        return CLEAN if found.is_clean else DIFFERS

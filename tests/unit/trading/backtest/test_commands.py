@@ -90,6 +90,9 @@ def test_the_summary_names_costs_and_the_proxy(klines: Path) -> None:
         (["--r-usd", "-5"], "--r-usd must be a number above 0, got -5"),
         (["--file", "nowhere.csv", "--symbol", "B"], "nowhere.csv cannot be read"),
         (["--symbol", "B"], "1 files, 2 symbols"),
+        (["--funding", "a.csv", "--funding", "b.csv"], "--funding goes with --file, in its order: 2 given for 1"),
+        (["--file-1m", "a.csv", "--file-1m", "b.csv"], "--file-1m goes with --file"),
+        (["--file-15m", "a.csv", "--file-15m", "b.csv"], "--file-15m goes with --file"),
         (["--config", "nowhere.json"], "nowhere.json cannot be read as JSON"),
     ],
 )
@@ -134,6 +137,10 @@ def test_decisions_of_several_symbols_are_refused_before_any_work(
         ("99999999999999999999,1,1,1,1,1\n", "row 1: want start,open"),
         ("".join(f"{i * 60_000},1,1,1,1,1\n" for i in range(1, 9)), "60 s apart, wanted are bars of 5 minutes"),
         ("300000,1,1,1,1,1\n600000,1,1,1,1,1\n1200000,1,1,1,1,1\n", "do not follow each other after 600000"),
+        (
+            "300000,1,1,1,1,1\n600000,1,1,1,1,1\n300000,1,2,1,1,1\n",
+            r"x\.csv row 3: 1970-01-01 00:05 \(300000\) is told twice with other values",
+        ),
     ],
 )
 def test_a_file_that_will_not_do(tmp_path: Path, text: str, sentence: str) -> None:
@@ -162,8 +169,24 @@ def test_wrong_input_to_a_sweep_gets_a_sentence(klines: Path, arguments: list[st
 
 @pytest.mark.parametrize("rate", ["abc", "NaN", "0.02"])
 def test_a_fee_that_is_none_is_refused(klines: Path, rate: str) -> None:
-    with pytest.raises(CommandError, match="--taker must be a rate"):
+    with pytest.raises(CommandError, match="--taker must be a ratio from 0 to 0.01"):
         run("verify_strategy", "--file", str(klines), "--symbol", "TESTUSDT", "--taker", rate)
+
+
+def test_a_bar_told_twice_alike_is_one_bar(klines: Path, tmp_path: Path) -> None:
+    with gzip.open(klines, "rt") as file:
+        lines = file.read().splitlines()
+    path = tmp_path / "twice.csv"
+    path.write_text("\n".join([*lines, lines[5], lines[9]]))
+    base = ("--symbol", "TESTUSDT", "--profile", "grid")
+    assert run("backtest", "--file", str(path), *base) == run("backtest", "--file", str(klines), *base)
+
+
+def test_a_funding_rate_told_twice_otherwise_is_refused(klines: Path, tmp_path: Path) -> None:
+    path = tmp_path / "funding.csv"
+    path.write_text("time_ms,funding_rate\n1758672000000,0.0001\n1758672000000,0.0002\n")
+    with pytest.raises(CommandError, match=r"funding\.csv row 3: 2025-09-24 00:00 .* other rates"):
+        run("backtest", "--file", str(klines), "--symbol", "TESTUSDT", "--funding", str(path))
 
 
 def test_sweep_goes_on_where_it_stopped(klines: Path, tmp_path: Path) -> None:
@@ -180,6 +203,71 @@ def test_sweep_goes_on_where_it_stopped(klines: Path, tmp_path: Path) -> None:
         run("sweep", *arguments, "--set", "max_cycles=1")
     with pytest.raises(CommandError, match="theta must be a number"):
         run("sweep", *arguments[:6], "--set", "theta=7", "--axis", "rungs=[1]")
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        (["--shard-size", "3"], "shard size"),
+        (["--axis", "atr_mult_x=[4,8]", "--axis", "theta=[0.1,0.2,0.3]"], "numbers and axes"),
+        (["--tick", "0.5"], "filters"),
+        (["--qty-step", "0.1"], "filters"),
+        (["--from", "2025-09-26"], "first decision"),
+        (["--to", "2025-10-02"], "bars"),
+        (["--r-usd", "50"], "R"),
+    ],
+)
+def test_a_sweep_goes_on_only_with_rows_of_the_same_sweep(
+    klines: Path, tmp_path: Path, changes: list[str], what: str
+) -> None:
+    out = tmp_path / "rows.jsonl"
+    base = ["--file", str(klines), "--symbol", "TESTUSDT", "--set", "max_cost_r=1", "--out", str(out)]
+    axes = ["--axis", "theta=[0.1,0.2,0.3]", "--axis", "atr_mult_x=[4,8]"]
+    run("sweep", *base, *axes, "--shard-size", "2")
+    kept = out.read_text()
+    if changes[0] != "--axis":
+        changes = [*axes, *changes]
+    with pytest.raises(CommandError, match=f"belongs to another sweep: .*{what}.* differ"):
+        run("sweep", *base, "--shard-size", "2", *changes)
+    assert out.read_text() == kept
+
+
+def test_a_sweeps_row_is_the_backtest_with_the_same_first_decision(klines: Path, tmp_path: Path) -> None:
+    out, folder = tmp_path / "rows.jsonl", tmp_path / "report"
+    common = ["--file", str(klines), "--symbol", "TESTUSDT", "--set", "max_cost_r=1", "--from", "2025-09-30"]
+    told = run("sweep", *common, "--axis", "theta=[0.1,0.2]", "--out", str(out))
+    assert "imbalance by bar proxy" in told
+    for row in json.loads(out.read_text())["rows"]:
+        run("backtest", *common, "--set", f"theta={row['changes']['theta']}", "--report", str(folder))
+        m = json.loads((folder / "report.json").read_text())["metrics"]
+        assert (row["plans"], row["trades"]) == (m["plans"], m["trades"])
+        assert row["sum_r"] == pytest.approx(m["sum_r"])
+        assert m["trades"] > 3
+
+
+@pytest.mark.parametrize("command", ["sweep", "calibrate"])
+def test_bars_that_never_warm_up_are_refused(klines: Path, command: str) -> None:
+    axis = ("--axis", "theta=[0.1]") if command == "sweep" else ()
+    with pytest.raises(CommandError, match="do not reach past the warm-up of 289 5m"):
+        run(command, "--file", str(klines), "--symbol", "TESTUSDT", "--to", "2025-09-24T20:00", *axis)
+
+
+def test_calibrate_begins_where_it_is_asked_to(klines: Path) -> None:
+    days = ("--train-days", "4", "--test-days", "2", "--step-days", "1")
+    base = ("calibrate", "--file", str(klines), "--symbol", "TESTUSDT", *days)
+    assert "4 folds from 2025-09-25 10:00" in run(*base)
+    assert "1 folds from 2025-09-28 10:00" in run(*base, "--from", "2025-09-28")
+
+
+def test_numbers_are_named_by_where_they_come_from(klines: Path, tmp_path: Path) -> None:
+    base = ("backtest", "--file", str(klines), "--symbol", "TESTUSDT")
+    assert "numbers: the defaults, config " in run(*base)
+    assert "numbers: the defaults with theta=0.2, profile=grid, config " in run(
+        *base, "--set", "theta=0.2", "--profile", "grid"
+    )
+    path = tmp_path / "mine.json"
+    path.write_text('{"theta": 0.3}')
+    assert "numbers: mine.json, config " in run(*base, "--config", str(path))
 
 
 def test_calibrate_writes_the_run_and_a_config(klines: Path, tmp_path: Path) -> None:
