@@ -55,16 +55,16 @@ class Servers:
             self._stoppers.pop()()
 
 
-def ensure(*, name: str = "main", database: str = "avigrid") -> Servers:
+def ensure(*, name: str = "main", database: str = "avigrid", durable: bool = True) -> Servers:
     """Start what the environment does not name, set DATABASE_URL / REDIS_URL, and stop it again at exit.
 
-    Raises EmbeddedUnavailable.
+    `durable` False is for databases nobody will miss: commits no longer wait for the disk. Raises EmbeddedUnavailable.
     """
     servers = Servers(os.environ.get("DATABASE_URL", ""), os.environ.get("REDIS_URL", ""))
     folder = VAR / name
     folder.mkdir(parents=True, exist_ok=True)
     if not servers.database_url:
-        servers.database_url = _start_postgres(folder / "postgres", database, servers)
+        servers.database_url = _start_postgres(folder / "postgres", database, servers, durable=durable)
         os.environ["DATABASE_URL"] = servers.database_url
     if not servers.redis_url:
         servers.redis_url = _start_redis(folder, servers)
@@ -74,7 +74,7 @@ def ensure(*, name: str = "main", database: str = "avigrid") -> Servers:
     return servers
 
 
-def _start_postgres(folder: Path, database: str, servers: Servers) -> str:
+def _start_postgres(folder: Path, database: str, servers: Servers, *, durable: bool) -> str:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it tells those without a login session where its socket goes
@@ -86,21 +86,26 @@ def _start_postgres(folder: Path, database: str, servers: Servers) -> str:
     folder.parent.mkdir(parents=True, exist_ok=True)
     server = pgserver.get_server(folder, start=False)
     server.ensure_pgdata_inited()
-    _configure_postgres(folder / "postgresql.auto.conf", owner=folder)
+    _configure_postgres(folder / "postgresql.auto.conf", owner=folder, durable=durable)
     server.start()  # several processes may share it; the last one out stops it
     servers._stoppers.append(server.cleanup)
     _create_database(server.get_uri(), database)
     return str(server.get_uri(database=database))
 
 
-def _configure_postgres(conf: Path, *, owner: Path) -> None:
-    """Settings a small desk's database wants; nothing that weakens durability."""
-    if conf.exists() and "max_connections" in conf.read_text():
+_SMALL_DESK = (
+    "max_connections = 200\nshared_buffers = '128MB'\nmax_wal_size = '1GB'\n"
+    "jit = off\nlog_min_messages = warning\ntimezone = 'UTC'\n"
+)
+_THROWAWAY = "fsync = off\nsynchronous_commit = off\nfull_page_writes = off\n"
+
+
+def _configure_postgres(conf: Path, *, owner: Path, durable: bool) -> None:
+    """Settings a small desk's database wants. Only throwaway servers get those that weaken durability."""
+    wanted = _SMALL_DESK if durable else _SMALL_DESK + _THROWAWAY
+    if conf.exists() and wanted in conf.read_text():
         return
-    conf.write_text(
-        "max_connections = 200\nshared_buffers = '128MB'\nmax_wal_size = '1GB'\n"
-        "jit = off\nlog_min_messages = warning\ntimezone = 'UTC'\n"
-    )
+    conf.write_text(wanted)
     stat = owner.stat()
     os.chown(conf, stat.st_uid, stat.st_gid)
 

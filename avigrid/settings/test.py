@@ -5,7 +5,7 @@ import os
 from avigrid.common import embedded
 
 if not (os.environ.get("DATABASE_URL") and os.environ.get("REDIS_URL")):
-    embedded.ensure(name="test", database="avigrid")
+    embedded.ensure(name="test", durable=False)
 # a test that empties its cache must not empty its neighbour's: every test worker has a Redis database of its own
 _worker = os.environ.get("PYTEST_XDIST_WORKER", "")
 if _worker.startswith("gw"):

@@ -91,7 +91,7 @@ def audits(entries: int = 2000) -> dict[str, Any]:
 
 
 def main() -> None:
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "avigrid.settings.test")
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "avigrid.settings.bench")
     os.environ.setdefault("AVIGRID_LOG_LEVEL", "ERROR")
     django.setup()
     from django.test.utils import setup_databases, teardown_databases

@@ -165,7 +165,7 @@ def _cpu_s(process: psutil.Process) -> float:
 
 def main() -> None:
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 30.0
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "avigrid.settings.test")
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "avigrid.settings.bench")
     os.environ.setdefault("AVIGRID_LOG_LEVEL", "ERROR")
     django.setup()
     from django.db import connections

@@ -121,7 +121,7 @@ def bar_of(symbol: str, start_ms: int) -> Kline:
 
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 2_000
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "avigrid.settings.test")
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "avigrid.settings.bench")
     django.setup()
     logging.disable(logging.ERROR)
     from django.conf import settings

@@ -289,7 +289,7 @@ def reconciliation() -> dict[str, Any]:
 
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 50
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "avigrid.settings.test")
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "avigrid.settings.bench")
     os.environ.setdefault("AVIGRID_LOG_LEVEL", "ERROR")
     django.setup()
     from django.core.management import call_command

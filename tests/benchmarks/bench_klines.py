@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "avigrid.settings.test")
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "avigrid.settings.bench")
 
 import django
 

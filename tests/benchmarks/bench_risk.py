@@ -80,7 +80,7 @@ def measure(rounds: int) -> dict[str, tuple[float, float, float]]:
 
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "avigrid.settings.test")
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "avigrid.settings.bench")
     django.setup()
     from django.test.utils import setup_databases, teardown_databases
 

@@ -149,7 +149,7 @@ def main() -> None:
     parser.add_argument("--speed", type=float, default=30.0, help="market seconds per second (default 30)")
     parser.add_argument("--hour", action="store_true", help="an hour of the market instead, with memory")
     options = parser.parse_args()
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "avigrid.settings.test")
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "avigrid.settings.bench")
     django.setup()
     logging.disable(logging.ERROR)
     from django.conf import settings
