@@ -22,6 +22,7 @@ class OutboxEvent(models.Model):
             models.Index(
                 fields=["next_attempt_at"], condition=models.Q(delivered_at__isnull=True), name="outbox_pending"
             ),
+            models.Index(fields=["created_at"], name="outbox_created"),
         ]
 
     def __str__(self) -> str:

@@ -3,6 +3,7 @@
 from trading.models import Plan
 from trading.runtime.screen import Context, registry
 from trading.selectors import (
+    alerts,
     auto_mode,
     chart_levels,
     decisions,
@@ -10,8 +11,11 @@ from trading.selectors import (
     desk,
     findings,
     health,
+    newer,
     plan_timeline,
+    ranges,
     research_page,
+    results,
     risk_page,
     symbols,
     top_bar,
@@ -19,7 +23,7 @@ from trading.selectors import (
 
 
 def _top_bar(role: str) -> Context:
-    return {"bar": top_bar.top_bar()}
+    return {"bar": top_bar.top_bar(), "board": alerts.alert_board()}
 
 
 def _signals(role: str) -> Context:
@@ -63,8 +67,34 @@ def _plan(role: str, plan_id: str) -> Context:
     return {"plan": plan, "story": plan_timeline.plan_story(plan)} if plan else {}
 
 
+def _plans_table(role: str, filters: str) -> Context:
+    """`filters`: which and symbol, `all-BTCUSDT`. Only the newest page of them lives."""
+    account = desk.primary_account()
+    which, _, symbol = ("" if part == "all" else part for part in filters.partition("-"))
+    found = (
+        plan_timeline.plan_page(account.pk, which=which, symbol=symbol) if account else plan_timeline.PlanPage((), "")
+    )
+    return {"found": found, "which": which, "symbol": symbol, "is_first": True}
+
+
+def _totals(role: str, chosen: str) -> Context:
+    account = desk.primary_account()
+    if account is None or chosen not in ranges.RANGES:
+        return {"totals": results.totals([])}
+    since, _now = ranges.range_since(account.pk, chosen)
+    return {"totals": results.totals(results.closed_plans_since(account.pk, since))}
+
+
 def _alerts(role: str) -> Context:
-    return {"alerts": desk.fresh_alerts()}
+    return {"board": alerts.alert_board()}
+
+
+def _alert_list(role: str) -> Context:
+    return {"told": alerts.told_lately()}
+
+
+def _newer(role: str, topic: str) -> Context:
+    return {"mark": newer.mark_of(topic, role)}
 
 
 def _risk(role: str) -> Context:
@@ -76,6 +106,11 @@ def _auto_modes(role: str) -> Context:
     account = desk.primary_account()
     modes = auto_mode.auto_modes_shown(account.pk) if account else []
     return {"modes": modes, "may_trade": role in ("trader", "admin")}
+
+
+def _limits(role: str) -> Context:
+    account = desk.primary_account()
+    return {"risk": risk_page.limits_in_force(account.pk) if account else None}
 
 
 def _health(role: str) -> Context:
@@ -116,6 +151,7 @@ registry.add(
         "reconciliation",
         "heartbeat",
         "price",
+        "alert",
     },
 )
 registry.add(
@@ -148,6 +184,23 @@ registry.add_family(
     dirtied_by={"plan", "order", "fill", "position"},
 )
 registry.add("alerts", "trading/partials/_alerts.html", _alerts, dirtied_by={"alert"})
+registry.add("alert_list", "trading/partials/_alert_list.html", _alert_list, dirtied_by={"alert"})
+registry.add_family(
+    "newer",
+    "trading/partials/_newer.html",
+    _newer,
+    key="topic",
+    dirtied_by={"decision", "fill", "plan", "strategy", "heartbeat"},
+)
+registry.add_family(
+    "plans_table",
+    "trading/partials/_plans_table.html",
+    _plans_table,
+    key="filters",
+    dirtied_by={"plan", "order", "fill", "heartbeat"},
+)
+registry.add_family("totals", "trading/partials/_totals.html", _totals, key="range", dirtied_by={"plan", "fill"})
+registry.add("limits", "trading/partials/_limits.html", _limits, dirtied_by={"heartbeat"})
 registry.add(
     "risk",
     "trading/partials/_risk.html",

@@ -18,7 +18,6 @@ from trading.avi5.spec import PlanSpec
 from trading.models import (
     Fill,
     Order,
-    OutboxEvent,
     Plan,
     PlanStatus,
     Position,
@@ -29,7 +28,6 @@ from trading.selectors.exchange_time import ExchangeTime, exchange_time
 from trading.selectors.open_plans import held_positions, open_plans
 
 SHOWN_CLOSED_PLANS = 5
-ALERT_SHOWN_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +77,13 @@ class SignalCard:
 
 
 @dataclass(frozen=True, slots=True)
+class Target:
+    price: Decimal
+    distance_ratio: Decimal | None
+    """From the mark price; None while that is not known."""
+
+
+@dataclass(frozen=True, slots=True)
 class PlanRow:
     plan: Plan
     spec: PlanSpec
@@ -91,7 +96,8 @@ class PlanRow:
     """Realised, unrealised and funding, less fees."""
     net_r: Decimal | None
     stop_distance_ratio: Decimal | None
-    next_take_profit: Decimal | None
+    take_profits: Sequence[Target]
+    """That still rest, the nearest first."""
     entry_filled: Decimal
     entry_planned: Decimal
     working_orders: int
@@ -204,7 +210,7 @@ def _row(
     net = None if unrealised is None else plan.realised_pnl_usd + unrealised + plan.funding_usd - plan.fees_usd
     entries = [order for order in orders if order.role == "entry"]
     exits = sorted(
-        (o.price for o in orders if o.role == "take_profit" and o.is_reserved and o.price is not None),
+        {o.price for o in orders if o.role == "take_profit" and o.is_reserved and o.price is not None},
         reverse=plan.direction < 0,
     )
     return PlanRow(
@@ -217,7 +223,7 @@ def _row(
         net_usd=net,
         net_r=None if net is None else net / plan.r_usd if plan.r_usd else ZERO,
         stop_distance_ratio=abs(mark - plan.stop_price) / mark if mark and plan.stop_price is not None else None,
-        next_take_profit=exits[0] if exits else None,
+        take_profits=[Target(price, abs(price - mark) / mark if mark else None) for price in exits],
         entry_filled=sum((order.filled_qty for order in entries), ZERO),
         entry_planned=spec.quantity,
         working_orders=sum(1 for order in orders if order.is_reserved),
@@ -230,9 +236,3 @@ def _row(
 
 def recent_fills(account_id: int, count: int = 12) -> list[Fill]:
     return list(Fill.objects.filter(account=account_id).select_related("order").order_by("-executed_at", "-id")[:count])
-
-
-def fresh_alerts(count: int = 4) -> list[OutboxEvent]:
-    """What people were told in the last minute, newest first."""
-    since = timezone.now() - timedelta(seconds=ALERT_SHOWN_S)
-    return list(OutboxEvent.objects.filter(created_at__gte=since).order_by("-id")[:count])

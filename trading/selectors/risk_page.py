@@ -53,6 +53,12 @@ class LimitRow:
 
 
 @dataclass(frozen=True, slots=True)
+class LimitsInForce:
+    limits: Sequence[LimitRow]
+    limits_version: int
+
+
+@dataclass(frozen=True, slots=True)
 class RiskPage:
     state: State
     states: Sequence["TradingState"]
@@ -69,7 +75,7 @@ def risk_page(account_id: int) -> RiskPage:
     clock = exchange_time(account_id)
     now_ms = clock.now_ms if clock else to_ms(timezone.now())
     snapshot = _snapshot(account_id, now_ms)
-    version, limits = current_limits(account_id)
+    in_force = limits_in_force(account_id)
     rows = usage_of(account_id, snapshot, now_ms) if snapshot is not None else ()
     return RiskPage(
         state=effective_state(account_id),
@@ -77,10 +83,15 @@ def risk_page(account_id: int) -> RiskPage:
         usage=[UsageRow(row, _level(row.ratio)) for row in rows],
         unavailable=snapshot.unavailable if snapshot is not None else (),
         locks=[LockRow(lock, on_wall(lock.until, clock)) for lock in locks_of(account_id, to_datetime(now_ms))],
-        limits=[LimitRow(field.name, getattr(limits, field.name)) for field in fields(RiskLimits)],
-        limits_version=version,
+        limits=in_force.limits,
+        limits_version=in_force.limits_version,
         changes=list(state_changes(account_id)[:HISTORY]),
     )
+
+
+def limits_in_force(account_id: int) -> LimitsInForce:
+    version, limits = current_limits(account_id)
+    return LimitsInForce([LimitRow(field.name, getattr(limits, field.name)) for field in fields(RiskLimits)], version)
 
 
 def _snapshot(account_id: int, now_ms: int) -> Snapshot | None:

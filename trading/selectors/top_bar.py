@@ -70,6 +70,12 @@ class TopBar:
     def silent_processes(self) -> int:
         return sum(not chip.ok for chip in self.processes)
 
+    @property
+    def streams_down(self) -> int:
+        """What is vital and no process of its own: the private stream."""
+        processes = {chip.name for chip in self.processes}
+        return sum(not chip.ok for chip in self.vital if chip.name not in processes)
+
 
 def top_bar() -> TopBar:
     account = primary_account()

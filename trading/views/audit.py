@@ -38,7 +38,7 @@ def audit_page(request: HttpRequest) -> HttpResponse:
         "is_first": before_id is None,
         "next_cursor": rows[PAGE - 1].pk if len(rows) > PAGE else "",
     }
-    return page(request, "trading/audit.html", context)
+    return page(request, "trading/audit.html", context, newer="audit")
 
 
 @requires(POST="audit.read")

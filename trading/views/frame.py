@@ -15,7 +15,8 @@ from accounts.core.roles import Role
 from accounts.permissions.table import action_named
 from accounts.selectors.people import user_role
 from trading.runtime import fragments as _registered  # noqa: F401 - fills the registry
-from trading.selectors import desk
+from trading.selectors.alerts import alert_board
+from trading.selectors.newer import mark_of
 from trading.selectors.top_bar import top_bar
 
 
@@ -59,10 +60,12 @@ def page(
     fragments: Sequence[str] = (),
     status: int = 200,
     home: str = "",
+    newer: str = "",
 ) -> HttpResponse:
     """Render a full page; `fragments` are those it keeps live besides the top bar.
 
-    `home`: where a page that answers a form can be asked for anew, since its own address takes forms only.
+    `newer`: what of it stands still, so that people are told when there is more (`selectors.newer`). `home`: where a
+    page that answers a form can be asked for anew, since its own address takes forms only.
     """
     role = user_role(request.user)
     entries = [entry for entry in PAGES if _may_see(entry, role)]
@@ -77,8 +80,9 @@ def page(
             "now_ms": time.time_ns() // 1_000_000,
             "role": role.value if role else "",
             "navigation": items,
-            "alerts": desk.fresh_alerts(),
-            "fragments": ["topbar", "alerts", *fragments],
+            "board": alert_board(),
+            "mark": mark_of(newer, role.value if role else "") if newer else "",
+            "fragments": ["topbar", "alerts", *([f"newer:{newer}"] if newer else []), *fragments],
             **(context or {}),
         },
         status=status,

@@ -3,19 +3,15 @@
 import csv
 import io
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 
 from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.urls import reverse
-from django.utils import timezone
 
 from accounts.permissions.http import requires
 from accounts.selectors.trading_accounts import primary_account
 from trading.selectors import bridge, results
+from trading.selectors.ranges import DEFAULT, RANGES, range_since
 from trading.views.frame import page
-
-RANGES = {"1d": 1, "7d": 7, "30d": 30, "90d": 90, "all": 0}
-_DEFAULT = "30d"
 
 
 @requires("desk.read")
@@ -24,7 +20,7 @@ def performance_page(request: HttpRequest) -> HttpResponse:
     account = primary_account()
     context: dict[str, object] = {"ranges": list(RANGES), "chosen": chosen, "has_account": account is not None}
     if account is not None:
-        since, now = _since(account.pk, chosen)
+        since, now = range_since(account.pk, chosen)
         plans = results.closed_plans_since(account.pk, since)
         bins = results.r_histogram(plans)
         context |= {
@@ -40,7 +36,7 @@ def performance_page(request: HttpRequest) -> HttpResponse:
             "r_most": max((row.count for row in bins), default=0),
             "curve_url": reverse("trading:performance_curve") + f"?range={chosen}",
         }
-    return page(request, "trading/performance.html", context)
+    return page(request, "trading/performance.html", context, fragments=(f"totals:{chosen}",), newer="results")
 
 
 @requires("desk.read")
@@ -48,7 +44,7 @@ def performance_curve(request: HttpRequest) -> JsonResponse:
     account = primary_account()
     if account is None:
         return JsonResponse({"time_s": [], "equity_usd": [], "drawdown_ratio": []})
-    since, _now = _since(account.pk, _chosen(request))
+    since, _now = range_since(account.pk, _chosen(request))
     found = results.curve(account.pk, since)
     return JsonResponse(
         {"time_s": found.time_s, "equity_usd": found.equity_usd, "drawdown_ratio": found.drawdown_ratio}
@@ -78,11 +74,4 @@ def _csv(account_id: int | None) -> Iterator[str]:
 
 def _chosen(request: HttpRequest) -> str:
     asked = request.GET.get("range", "")
-    return asked if asked in RANGES else _DEFAULT
-
-
-def _since(account_id: int, chosen: str) -> tuple[datetime, datetime]:
-    """Counted back from the newest booking, which on a simulated exchange is not the wall's now."""
-    now = results.newest_booking(account_id) or timezone.now()
-    days = RANGES[chosen]
-    return (now - timedelta(days=days) if days else datetime(2000, 1, 1, tzinfo=UTC)), now
+    return asked if asked in RANGES else DEFAULT

@@ -31,7 +31,9 @@ def plans_page(request: HttpRequest) -> HttpResponse:
         "symbols": known,
         "is_first": not before,
     }
-    return page(request, "trading/plans.html", context)
+    if before:  # what lies further back does not move on, it moves down
+        return page(request, "trading/plans.html", context, newer="plans")
+    return page(request, "trading/plans.html", context, fragments=(f"plans_table:{which or 'all'}-{symbol or 'all'}",))
 
 
 @requires("desk.read")

@@ -29,7 +29,7 @@ def risk_page(request: HttpRequest) -> HttpResponse:
         "may_trade": role is not None and role.includes(Role.TRADER),
         "watched": sorted(whitelist()),
     }
-    return page(request, "trading/risk.html", context, fragments=("risk", "auto_modes"))
+    return page(request, "trading/risk.html", context, fragments=("risk", "auto_modes", "limits"))
 
 
 @requires(POST="rearm")

@@ -76,7 +76,7 @@ def decisions_page(request: HttpRequest) -> HttpResponse:
         "statuses": decisions.decision_statuses(),
         "rules": decisions.RULES,
     }
-    return page(request, "trading/decisions.html", context)
+    return page(request, "trading/decisions.html", context, newer="decisions")
 
 
 def _is_plain(value: str) -> bool:

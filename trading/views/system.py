@@ -7,6 +7,7 @@ from accounts.permissions.http import requires
 from accounts.selectors.trading_accounts import primary_account
 from trading.engine.diagnosis import Level
 from trading.runtime.doctor import examine
+from trading.selectors.alerts import told_lately
 from trading.selectors.health import health
 from trading.views.frame import page
 
@@ -31,5 +32,5 @@ def doctor_view(request: HttpRequest) -> HttpResponse:
 
 def _page(request: HttpRequest, found: dict[str, object]) -> HttpResponse:
     account = primary_account()
-    context = {"health": health(account.pk if account else None), **found}
-    return page(request, "trading/system.html", context, fragments=("health",))
+    context = {"health": health(account.pk if account else None), "told": told_lately(), **found}
+    return page(request, "trading/system.html", context, fragments=("health", "alert_list"))

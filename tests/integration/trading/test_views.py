@@ -63,11 +63,11 @@ PAGES = {
     "/": 22,
     "/symbols/": 22,
     "/symbols/AAAUSDT/": 20,
-    "/decisions/": 21,
+    "/decisions/": 22,
     "/plans/": 20,
-    "/performance/": 26,
+    "/performance/": 27,
     "/risk/": 31,
-    "/system/": 25,
+    "/system/": 26,
     "/reconciliation/": 20,
 }
 

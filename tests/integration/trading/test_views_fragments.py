@@ -23,6 +23,8 @@ READERS = [screen.Reader(role, language) for role in ("viewer", "trader", "admin
 PLAIN = (
     "topbar",
     "alerts",
+    "alert_list",
+    "limits",
     "signals",
     "plans",
     "fills",
@@ -243,7 +245,7 @@ def test_facts_are_read_once_for_all_readers_of_one_painting() -> None:
         with CaptureQueriesContext(connection) as counted, reading(facts):
             screen.render("topbar", reader, out_of_band=True)
         counts.append(len(counted))
-    assert counts == [11, 0, 0, 0, 0, 0]
+    assert counts == [12, 0, 0, 0, 0, 0]
 
 
 def test_a_process_that_only_ever_saw_sockets_knows_every_fragment() -> None:
