@@ -17,11 +17,11 @@ import numpy.typing as npt
 from avigrid.kernel.errors import Rejected
 from avigrid.kernel.instrument import Instrument
 from trading.avi5.config import StrategyConfig
-from trading.backtest.compiled import arrays_for, outcomes
 from trading.backtest.data import MarketData
 from trading.backtest.metrics import profit_factor
 from trading.backtest.result import BacktestSettings
-from trading.backtest.series import book_columns, candidates, first_bar, indicator_series, lacks_books
+from trading.backtest.series import first_bar, indicator_series, lacks_books
+from trading.backtest.signal_table import SignalTable, pick, signal_table
 
 DAY_MS = 86_400_000
 _BINS = 10
@@ -43,25 +43,11 @@ class WalkForward:
     psi_limit: float = 0.2
     thetas: tuple[float, ...] = (0.15, 0.20, 0.25, 0.30, 0.35, 0.40, 0.45, 0.50)
     least_trades: int = 20
+    """In training, for a theta to be chosen."""
+    least_trades_out: int = 10
+    """Out of sample, for an hour to be accepted: one lucky trade is no evidence."""
     accept_pf: float = 1.3
     fallback_theta: float = 0.35
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SignalTable:
-    """Signals at the lowest theta, oldest first, with what their plan came to. Arrays of one length."""
-
-    decided_ms: npt.NDArray[np.int64]
-    closed_ms: npt.NDArray[np.int64]
-    direction: npt.NDArray[np.int64]
-    hour: npt.NDArray[np.int64]
-    strength: npt.NDArray[np.float64]
-    """Imbalance in the signal's direction: what theta is compared with."""
-    score: npt.NDArray[np.float64]
-    r: npt.NDArray[np.float64]
-    is_traded: npt.NDArray[np.bool_]
-    bar: npt.NDArray[np.int64]
-    last_bar: npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +137,7 @@ def calibrate(
     tables = []
     for data, instrument in loaded:
         look_up()
-        tables.append(signal_table(data, instrument, config, settings, walk))
+        tables.append(signal_table(data, instrument, config, settings, lowest_theta=min(walk.thetas)))
     folds: list[Fold] = []
     out: list[list[float]] = [[] for _ in range(24)]
     last_in: list[list[float]] = [[] for _ in range(24)]
@@ -201,69 +187,6 @@ def _train_ends(start_ms: int, end_ms: int, walk: WalkForward) -> list[int]:
     return ends[::-1]
 
 
-def signal_table(
-    data: MarketData, instrument: Instrument, config: StrategyConfig, settings: BacktestSettings, walk: WalkForward
-) -> SignalTable:
-    open_config = config.replaced({"theta": min(walk.thetas), "theta_by_hour": {}, "dead_hours": []})
-    series = indicator_series(data, open_config)
-    screen = candidates(data, series, open_config, settings.fees)
-    bars = np.flatnonzero(screen)
-    found = outcomes(
-        arrays_for(data, open_config, instrument),
-        bars.tolist(),
-        screen[bars].tolist(),
-        open_config,
-        instrument=instrument,
-        settings=settings,
-    )
-    at = found.bar
-    imbalance = book_columns(data, series, open_config)[0][at]
-    last_bar = np.searchsorted(data.fine_of_5m, found.last_fine, side="right") - 1
-    away = np.abs(series.close[at] - series.vwap[at])
-    reach = np.where(series.sigma[at] > 0, np.minimum(away / (3 * np.maximum(series.sigma[at], 1e-300)), 1.0), 1.0)
-    return SignalTable(
-        decided_ms=series.close_ms[at],
-        closed_ms=series.close_ms[last_bar],
-        direction=found.direction,
-        hour=series.close_ms[at] // 3_600_000 % 24,
-        strength=found.direction * imbalance,
-        score=0.5 * reach + 0.5 * np.minimum(np.abs(imbalance), 1.0),
-        r=found.net_usd / float(settings.r_usd),
-        is_traded=found.is_traded,
-        bar=at,
-        last_bar=last_bar,
-    )
-
-
-def pick(
-    table: SignalTable,
-    hour: int,
-    theta: float,
-    from_ms: int,
-    to_ms: int,
-    settings: BacktestSettings,
-    *,
-    closed_by_ms: int | None = None,
-) -> npt.NDArray[np.float64]:
-    """R of the trades that a replay with only this hour open would have taken in [from_ms, to_ms)."""
-    fits = np.flatnonzero(
-        (table.hour == hour) & (table.strength >= theta) & (table.decided_ms >= from_ms) & (table.decided_ms < to_ms)
-    )
-    taken: list[float] = []
-    free_from = -1
-    last_entry: dict[int, int] = {}
-    for s in fits.tolist():
-        direction, decided = int(table.direction[s]), int(table.decided_ms[s])
-        if table.bar[s] < free_from or decided - last_entry.get(direction, -DAY_MS) < settings.anti_churn_ms:
-            continue
-        free_from = int(table.last_bar[s])
-        if table.is_traded[s]:
-            last_entry[direction] = decided
-            if closed_by_ms is None or table.closed_ms[s] <= closed_by_ms:
-                taken.append(float(table.r[s]))
-    return np.array(taken)
-
-
 def population_stability(reference: npt.NDArray[np.float64], recent: npt.NDArray[np.float64]) -> float:
     """PSI over tenths of the reference: sum((q - p) * ln(q / p)); 0 for too little to compare."""
     if len(reference) < _BINS or len(recent) < _BINS:
@@ -305,12 +228,15 @@ def _judge(hour: int, chosen: float | None, rs_in: list[float], rs_out: list[flo
     pf_in, pf_out = profit_factor(rs_in), profit_factor(rs_out)
     value_in = _worth(pf_in, rs_in)
     value_out = _worth(pf_out, rs_out)
-    accepted = chosen is not None and value_out is not None and value_out >= walk.accept_pf
+    has_enough = len(rs_out) >= walk.least_trades_out
+    accepted = chosen is not None and has_enough and value_out is not None and value_out >= walk.accept_pf
     dead = value_in is not None and value_out is not None and value_in < 1 and value_out < 1
     if chosen is None:
         why = f"no theta had {walk.least_trades} training trades"
     elif value_out is None:
         why = "no trades out of sample"
+    elif not has_enough:
+        why = f"{len(rs_out)} trades out of sample, {walk.least_trades_out} are needed"
     elif accepted:
         why = "accepted"
     else:

@@ -14,17 +14,15 @@ from trading.backtest.data import MarketData, prepare
 from trading.backtest.driver import run_backtest
 from trading.backtest.result import BacktestSettings
 from trading.backtest.series import MissingWarmUp
+from trading.backtest.signal_table import SignalTable, pick, signal_table
 from trading.backtest.walk_forward import (
     DAY_MS,
     Calibration,
-    SignalTable,
     TooShort,
     WalkForward,
     _judge,
     calibrate,
-    pick,
     population_stability,
-    signal_table,
 )
 
 LOOSE = StrategyConfig(max_cost_r=1.0, max_slippage_bps=60.0, time_exit_ms=7_200_000)
@@ -38,7 +36,7 @@ def data() -> MarketData:
 
 
 def test_an_hours_trades_are_those_of_a_replay_with_only_that_hour_open(data: MarketData) -> None:
-    table = signal_table(data, filters(), LOOSE, SETTINGS, WALK)
+    table = signal_table(data, filters(), LOOSE, SETTINGS, lowest_theta=0.15)
     for hour, theta in ((3, 0.15), (12, 0.3), (20, 0.5)):
         alone = LOOSE.replaced({"theta": theta, "dead_hours": [h for h in range(24) if h != hour]})
         replayed = [p.r for p in run_backtest(data, alone, instrument=filters()).plans if p.is_traded]
@@ -70,7 +68,7 @@ def test_the_test_window_never_reaches_training(data: MarketData) -> None:
 
 
 def test_a_trade_still_open_when_training_ends_is_not_counted(data: MarketData) -> None:
-    table = signal_table(data, filters(), LOOSE, SETTINGS, WALK)
+    table = signal_table(data, filters(), LOOSE, SETTINGS, lowest_theta=0.15)
     one = int(np.flatnonzero(table.is_traded)[5])
     decided, closed, hour = int(table.decided_ms[one]), int(table.closed_ms[one]), int(table.hour[one])
     alone = replace(table, strength=np.where(np.arange(len(table.r)) == one, 1.0, -1.0))
@@ -91,7 +89,7 @@ def test_no_decision_before_the_first_one_asked_for_counts(data: MarketData) -> 
     """With 26 of the 40 days left there is one fold of 20 and 5, and with 24 none."""
     found = calibrate([(data, filters())], LOOSE, walk=WALK, from_ms=START_MS + 14 * DAY_MS)
     assert [fold.train_to_ms for fold in found.folds] == [START_MS + 35 * DAY_MS]
-    table = signal_table(data, filters(), LOOSE, SETTINGS, WALK)
+    table = signal_table(data, filters(), LOOSE, SETTINGS, lowest_theta=0.15)
     (fold,) = found.folds
     assert fold.train_from_ms >= START_MS + 14 * DAY_MS
     for hour, theta in enumerate(fold.thetas):
@@ -143,8 +141,8 @@ def test_a_shift_of_scores_shortens_training(data: MarketData, monkeypatch: pyte
     clean = calibrate([(data, filters())], LOOSE, walk=WALK)
     end = clean.folds[-1].train_to_ms
 
-    def shifted(*arguments: object) -> SignalTable:
-        table = signal_table(*arguments)  # type: ignore[arg-type]
+    def shifted(*arguments: object, lowest_theta: float) -> SignalTable:
+        table = signal_table(*arguments, lowest_theta=lowest_theta)  # type: ignore[arg-type]
         return replace(table, score=np.where(table.decided_ms >= end - 5 * DAY_MS, table.score * 0.5, table.score))
 
     monkeypatch.setattr(walk_forward, "signal_table", shifted)
@@ -169,8 +167,15 @@ def test_a_shift_of_scores_shortens_training(data: MarketData, monkeypatch: pyte
 def test_an_hours_verdict(
     chosen: float | None, rs_in: list[float], rs_out: list[float], accepted: bool, dead: bool, theta: float
 ) -> None:
-    verdict = _judge(5, chosen, rs_in, rs_out, WalkForward())
+    verdict = _judge(5, chosen, rs_in, rs_out, WalkForward(least_trades_out=1))
     assert (verdict.is_accepted, verdict.is_dead, verdict.theta) == (accepted, dead, theta)
+
+
+@pytest.mark.parametrize(("count", "accepted"), [(1, False), (9, False), (10, True)])
+def test_a_few_lucky_trades_out_of_sample_accept_nothing(count: int, accepted: bool) -> None:
+    verdict = _judge(5, 0.2, [1.0, -1.0], [0.5] * count, WalkForward())
+    assert (verdict.is_accepted, verdict.trades_out) == (accepted, count)
+    assert verdict.why == ("accepted" if accepted else f"{count} trades out of sample, 10 are needed")
 
 
 def test_a_run_is_plain_json() -> None:
