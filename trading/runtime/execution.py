@@ -32,6 +32,7 @@ from trading.runtime.halting import Halting
 from trading.runtime.hearing import Effects, Hearing
 from trading.runtime.idle import Idle
 from trading.runtime.inbox import Failed, Heard, Inbox, Item, Woken, database_url
+from trading.runtime.incidents import INCIDENTS
 from trading.runtime.key_switch import KeySwitch
 from trading.runtime.prices import MarketPrices
 from trading.runtime.protection import Protection
@@ -259,6 +260,7 @@ class Execution:
         self.stream = state.kind
         if state.kind in ("up", "down"):
             self._is_stream_up = state.kind == "up"
+        INCIDENTS.stream(state.kind)
         log.info("private_stream", state=state.kind, reason=state.reason)
         if state.kind in ("up", "gap") and self.is_ready:
             self.comparisons.run("reconnect")
@@ -342,4 +344,5 @@ class Execution:
             "redis_down": self.context.redis_down,
             "problems": self.surroundings.problems,
             "flattening": sorted(self.halting.running),
+            "incidents": INCIDENTS.told(),
         }

@@ -17,6 +17,7 @@ from trading.runtime.context import Context
 from trading.runtime.faults import fault_point
 from trading.runtime.guarding import plan_guarded
 from trading.runtime.inbox import Heard
+from trading.runtime.incidents import INCIDENTS
 from trading.services.booking import Arrival, executions_book
 from trading.services.equity import equity_store
 from trading.services.order_batch import OrderBatch
@@ -146,6 +147,8 @@ class Hearing:
             source=source,
             orders=orders,
         )
+        if source == "stream" and len(bookings) < len(arrivals):
+            INCIDENTS.told_again(len(arrivals) - len(bookings))
         for booking in bookings:
             gauges.FILLS.labels(source=source).inc()
             effects.fills += 1

@@ -5,11 +5,13 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from avigrid.exchange.bybit.clock import STEP_MS
 from avigrid.exchange.bybit.connect import try_measure
 from avigrid.kernel.errors import AviGridError, NotModified
 from trading.models import OPEN_PLAN_STATUSES, Decision, Plan
 from trading.runtime import gauges
 from trading.runtime.context import Context
+from trading.runtime.incidents import INCIDENTS
 from trading.runtime.venue import VenueAccess
 from trading.services.alerts import alert_raise
 
@@ -32,8 +34,11 @@ class Surroundings:
         return not self.problems and not self.context.redis_down
 
     def measure_clock(self) -> None:
-        try_measure(self.venue.clock)
-        last = self.venue.clock.last
+        clock = self.venue.clock
+        is_answered = try_measure(clock)
+        last = clock.last
+        if is_answered and last is not None:
+            INCIDENTS.clock_error(last.error_ms, limit_ms=STEP_MS * max(1.0, clock.rate_ratio))
         # A simulated exchange keeps a time of its own; being far from ours is its nature.
         is_simulated = self.context.environment == "simulated"
         self.clock_offset_ms = 0 if last is None or is_simulated else int(last.offset_ms)

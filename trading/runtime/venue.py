@@ -18,6 +18,7 @@ from avigrid.exchange.bybit.environments import Endpoints, endpoints_for
 from avigrid.exchange.ports import AccountFeed, MarketReader, OrderGateway
 from avigrid.kernel.errors import Rejected
 from avigrid.kernel.portfolio import KeyInfo
+from trading.runtime.incidents import INCIDENTS
 
 if TYPE_CHECKING:
     from accounts.models import TradingAccount
@@ -63,7 +64,7 @@ def open_venue(account_id: int, *, process: str = "execution", credentials: Cred
         api_secret=key.secret,
         account=str(account_id),
         redis_client=_redis(),
-        on_call=venue_metrics.observe,
+        on_call=_answered,
         write_patience_s=_WRITE_PATIENCE_S,
         on_budget_mode=lambda shared: log.warning("rate_budget_mode", shared=shared),
     )
@@ -91,6 +92,11 @@ def open_venue(account_id: int, *, process: str = "execution", credentials: Cred
 def key_trial(account: "TradingAccount", credentials: Credentials) -> KeyInfo:
     """What the venue says about a key that is about to be stored (settings.KEY_TRIAL_CALL)."""
     return open_venue(account.pk, credentials=credentials).gateway.key_info()
+
+
+def _answered(call: str, seconds: float, outcome: str) -> None:
+    venue_metrics.observe(call, seconds, outcome)
+    INCIDENTS.call(call, outcome)
 
 
 def _redis() -> redis.Redis | None:

@@ -11,15 +11,20 @@ from django.core.cache import cache
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from avigrid.common import heartbeats
-from trading.models import Fill, OrderEvent, OutboxEvent, ReconciliationFinding, ReconciliationRun
-from trading.selectors.exchange_time import process_name
+from trading.selectors.fault_consequences import Consequence, Span, consequences, new_life
 
 KEY = "demo-faults"
 KEEP_S = 3_600
 NOTES = 6
 WATCHED_S = 90.0
-_TOLD_RUNS = ("start", "reconnect", "manual")
+STAGES = ("detect", "repair", "proof")
+INCIDENTS_OF = {
+    "drop_stream": frozenset({"stream_down"}),
+    "duplicate_fill": frozenset({"told_again"}),
+    "rate_limit": frozenset({"rate_limited"}),
+    "clock_skew": frozenset({"clock_step"}),
+}
+"""Which incidents of the execution process belong to which fault; others have reasons of their own."""
 _WAITING = ("lost_ack", "duplicate_fill")
 """They strike with the next order, whatever is broken in between."""
 
@@ -47,15 +52,6 @@ class FaultNote:
     @property
     def title(self) -> "str | Promise":
         return TITLES.get(self.name, self.name)
-
-
-@dataclass(frozen=True, slots=True)
-class Consequence:
-    """`after_s`: seconds from the fault. `stage`: detect, repair or proof."""
-
-    after_s: float
-    stage: str
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,60 +91,8 @@ def struck_counts() -> dict[str, int]:
 
 
 def _consequences(account_id: int, note: FaultNote, until: datetime) -> list[Consequence]:
-    def after(at: datetime) -> float:
-        return (at - note.at).total_seconds()
-
-    found = []
-    for finding in ReconciliationFinding.objects.filter(
-        account_id=account_id, detected_at__gte=note.at, detected_at__lt=until
-    ):
-        found.append(Consequence(after(finding.detected_at), "detect", finding.sentence))
-        if finding.repaired_at:
-            found.append(Consequence(after(finding.repaired_at), "repair", finding.action or finding.resolution))
-            if finding.proof:
-                found.append(Consequence(after(finding.repaired_at), "proof", finding.proof))
-    for run in ReconciliationRun.objects.filter(
-        account_id=account_id, scope__in=_TOLD_RUNS, started_at__gte=note.at, started_at__lt=until
-    ):
-        found.append(Consequence(after(run.started_at), "detect", f"reconciliation ({run.scope}) begins"))
-        if run.finished_at:
-            counts = ", ".join(f"{name} {count}" for name, count in run.counts.items())
-            found.append(Consequence(after(run.finished_at), "proof", f"{run.status}: books compared ({counts})"))
-    events = OrderEvent.objects.filter(order__account_id=account_id, at__gte=note.at, at__lt=until)
-    for event in events.select_related("order").order_by("id")[:40]:
-        if event.to_status == "unknown":
-            text = f"{event.order.symbol} {event.order.role}: outcome unknown, exposure stays reserved"
-            found.append(Consequence(after(event.at), "detect", text))
-        elif event.from_status == "unknown":
-            text = f"{event.order.symbol} {event.order.role}: proven {event.to_status} ({event.evidence[:80]})"
-            found.append(Consequence(after(event.at), "proof", text))
-    for alert in OutboxEvent.objects.filter(created_at__gte=note.at, created_at__lt=until).exclude(
-        kind__in=("plan_opened", "plan_closed", "reconciliation")
-    )[:20]:
-        found.append(Consequence(after(alert.created_at), "detect", str(alert.payload.get("sentence", alert.kind))))
-    if note.name == "duplicate_fill":
-        found += _booked_once(account_id, note, until)
+    span = Span(account_id, note.at, until)
+    found = consequences(span, INCIDENTS_OF.get(note.name, frozenset()))
     if note.name == "kill_execution":
-        found += _new_life(account_id, note, until)
-    return sorted(found, key=lambda row: row.after_s)
-
-
-def _booked_once(account_id: int, note: FaultNote, until: datetime) -> list[Consequence]:
-    fills = Fill.objects.filter(account_id=account_id, booked_at__gte=note.at, booked_at__lt=until).order_by("pk")[:10]
-    return [
-        Consequence(
-            (fill.booked_at - note.at).total_seconds(),
-            "proof",
-            f"{fill.symbol} {fill.side} {fill.quantity.normalize():f}: execution {fill.exec_id[:8]} is booked once",
-        )
-        for fill in fills
-    ]
-
-
-def _new_life(account_id: int, note: FaultNote, until: datetime) -> list[Consequence]:
-    life = heartbeats.started_at(process_name(account_id))
-    if life is None or not note.at <= life < until:
-        return []
-    return [
-        Consequence((life - note.at).total_seconds(), "repair", "the supervisor started the execution process again")
-    ]
+        found += new_life(span)
+    return sorted(found, key=lambda row: (row.after_s, STAGES.index(row.stage)))

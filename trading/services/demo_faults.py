@@ -20,18 +20,21 @@ from accounts.services.audit import audit
 from avigrid.common import heartbeats, push
 from avigrid.kernel.errors import OperatorNeeded, Rejected
 from trading.selectors.demo_faults import KEEP_S, KEY, NOTES, TITLES, FaultNote, struck_counts
-from trading.selectors.exchange_time import process_name
+from trading.selectors.exchange_time import exchange_time, process_name
+from trading.services.locking import wake_execution
 
 if TYPE_CHECKING:
     from accounts.models import User
 
 type Json = str | int | float | bool | dict[str, Json]
 _TIMEOUT_S = 3.0
+_TIMES = ("refuse_s", "reset_ms", "skew_ms")
+"""Parameters that are times of the exchange."""
 
 
 @dataclass(frozen=True, slots=True)
 class BreakAction:
-    """`fault` is what the simulated exchange is told; None: done by us."""
+    """`fault` is what the simulated exchange is told, its times in our seconds; None: done by us."""
 
     name: str
     title: Promise
@@ -52,7 +55,7 @@ ACTIONS = {
             "drop_stream",
             TITLES["drop_stream"],
             _("Orders and fills are not told for some seconds; the gap must be closed by asking."),
-            {"name": "disconnect", "params": {"code": 1006, "refuse_s": 120}, "match": {"kind": "private"}},
+            {"name": "disconnect", "params": {"code": 1006, "refuse_s": 4}, "match": {"kind": "private"}},
         ),
         BreakAction(
             "lost_ack",
@@ -69,14 +72,14 @@ ACTIONS = {
         BreakAction(
             "rate_limit",
             TITLES["rate_limit"],
-            _("The next twenty calls are refused as too many; pace is lost, nothing else."),
-            {"name": "rate_limit", "params": {"reset_ms": 1000}, "count": 20},
+            _("For eight seconds calls are refused as too many, twenty at most; pace is lost, nothing else."),
+            {"name": "rate_limit", "params": {"reset_ms": 1000}, "count": 20, "for_s": 8},
         ),
         BreakAction(
             "clock_skew",
             TITLES["clock_skew"],
             _("Three seconds off for a while: requests look old, deadlines must not slip."),
-            {"name": "clock_skew", "params": {"skew_ms": 3000}, "for_s": 600},
+            {"name": "clock_skew", "params": {"skew_ms": 3000}, "for_s": 40},
         ),
         BreakAction(
             "clear",
@@ -103,11 +106,27 @@ def demo_fault_start(*, name: str, account_id: int, user: "User") -> BreakAction
     elif action.name == "clear":
         _simulator("DELETE", None)
     else:
-        _simulator("POST", action.fault)
+        _simulator("POST", _in_exchange_time(action.fault, account_id))
+    if action.name == "rate_limit":
+        wake_execution(account_id, "reconcile")  # a calm desk asks little: without calls nothing can be refused
     if action.name != "clear":
         _note(note)
     push.event("demo_fault", {"name": name})
     return action
+
+
+def _in_exchange_time(fault: dict[str, Json], account_id: int) -> dict[str, Json]:
+    """A fast market's clock and faults run fast too: three of its seconds would be nothing."""
+    clock = exchange_time(account_id)
+    rate = max(1.0, clock.rate_ratio) if clock else 1.0
+    scaled = dict(fault)
+    if isinstance(for_s := fault.get("for_s"), int):
+        scaled["for_s"] = for_s * rate
+    params = fault.get("params")
+    if isinstance(params, dict):
+        times = {name: value * rate for name, value in params.items() if name in _TIMES and isinstance(value, int)}
+        scaled["params"] = {**params, **times}
+    return scaled
 
 
 def _kill(process: str) -> None:

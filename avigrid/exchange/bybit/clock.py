@@ -10,15 +10,21 @@ _MEASURING_NOISE_S = 0.2
 _MAX_RATE_RATIO = 1000.0
 _FAST_LAG_MS = 2000.0
 _GOOD_ROUND_TRIP_MS = 200.0
+STEP_MS = 1_000.0
+"""Of our time: so far off is no drift any more, somebody set a clock."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """One comparison of clocks; `offset_ms` = exchange - local, `round_trip_ms` bounds its error (by half)."""
+    """One comparison of clocks; `offset_ms` = exchange - local, `round_trip_ms` bounds its error (by half).
+
+    `error_ms`: how far the exchange's time lay from where the measurement before had led us to expect it.
+    """
 
     offset_ms: float
     round_trip_ms: float
     rate_ratio: float
+    error_ms: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,8 @@ class ExchangeClock:
         self._measured = False
         self._rate_ratio = 1.0
         self._estimates_rate = estimates_rate
+        self._has_rate = False
+        self._was_step = False
         self.last: Measurement | None = None
 
     @property
@@ -88,12 +96,13 @@ class ExchangeClock:
         middle_s = (before_s + after_s) / 2
         with self._lock:
             round_trip_ms = (after_s - before_s) * 1000
+            error_ms = exchange_ms - self._extrapolated(middle_s) if self._measured else 0.0
             if not self._measured or not self._is_vague(middle_s, exchange_ms, round_trip_ms):
-                self._estimate_rate(middle_s, exchange_ms)
+                self._estimate_rate(middle_s, exchange_ms, error_ms)
                 self._anchor = _Anchor(middle_s, exchange_ms)
                 self._measured = True
             wall_at_middle_ms = self._wall_ms() - (after_s - middle_s) * 1000
-            self.last = Measurement(exchange_ms - wall_at_middle_ms, round_trip_ms, self._rate_ratio)
+            self.last = Measurement(exchange_ms - wall_at_middle_ms, round_trip_ms, self._rate_ratio, error_ms)
             return self.last
 
     def _is_vague(self, local_s: float, exchange_ms: float, round_trip_ms: float) -> bool:
@@ -104,12 +113,14 @@ class ExchangeClock:
     def _extrapolated(self, local_s: float) -> float:
         return self._anchor.exchange_ms + (local_s - self._anchor.local_s) * 1000 * self._rate_ratio
 
-    def _estimate_rate(self, local_s: float, exchange_ms: float) -> None:
+    def _estimate_rate(self, local_s: float, exchange_ms: float, error_ms: float) -> None:
         elapsed_s = local_s - self._anchor.local_s
         if not self._estimates_rate or not self._measured or elapsed_s < _MIN_BASE_S:
             return
         rate = (exchange_ms - self._anchor.exchange_ms) / (elapsed_s * 1000)
-        if not 0 <= rate <= _MAX_RATE_RATIO:
-            return  # its clock was set, not left to run
+        self._was_step = self._has_rate and not self._was_step and abs(error_ms) > STEP_MS * max(1.0, self._rate_ratio)
+        if self._was_step or not 0 <= rate <= _MAX_RATE_RATIO:
+            return  # its clock was set, not left to run; where it runs otherwise, the next measurement is as far off
+        self._has_rate = True
         is_noise = abs(rate - 1.0) < _MEASURING_NOISE_S / elapsed_s
         self._rate_ratio = 1.0 if is_noise else rate

@@ -140,3 +140,32 @@ def test_a_failed_measurement_changes_nothing() -> None:
     with pytest.raises(Retryable):
         clock.measure()
     assert clock.now_ms() == 1_700_000_000_000
+
+
+def test_a_clock_that_was_set_teaches_no_speed() -> None:
+    world = World(rate=30.0)
+    clock = world.clock(estimates_rate=True)
+    for _ in range(3):
+        measured = clock.measure()
+        world.mono_s += 10
+    assert measured.error_ms == pytest.approx(0, abs=2)
+    world.offset_ms += 90_000
+    assert clock.measure().error_ms == pytest.approx(90_000, abs=2)
+    assert clock.rate_ratio == pytest.approx(30)
+    world.mono_s += 10
+    assert clock.measure().error_ms == pytest.approx(0, abs=2)
+
+
+def test_an_exchange_that_runs_at_another_speed_from_now_on_is_followed() -> None:
+    world = World(rate=30.0)
+    clock = world.clock(estimates_rate=True)
+    for _ in range(2):
+        clock.measure()
+        world.mono_s += 10
+    clock.measure()
+    world.offset_ms += (30.0 - 15.0) * 1000 * (world.mono_s - 1000.0)
+    world.rate = 15.0  # half the speed, without a jump
+    for _ in range(3):
+        world.mono_s += 10
+        clock.measure()
+    assert clock.rate_ratio == pytest.approx(15)
