@@ -249,6 +249,18 @@ def test_research_cannot_write_what_trading_reads(stored: None, monkeypatch: pyt
         "COPY trading_fill FROM STDIN",
         "ALTER TABLE trading_plan DROP COLUMN status",
         "DO $$ BEGIN DELETE FROM trading_fill; END $$",
+        "SELECT 1; TRUNCATE trading_plan",
+        "SELECT 1;DELETE FROM trading_plan",
+        "WITH x AS (SELECT 1) MERGE INTO trading_plan USING x ON false WHEN MATCHED THEN DELETE",
+        "INSERT INTO trading_researchshard WITH gone AS (DELETE FROM trading_fill RETURNING 1) SELECT 1",
+        "UPDATE ONLY public.trading_plan SET status = 'closed'",
+        "SELECT * INTO stolen FROM trading_fill",
+        "CREATE TABLE stolen AS SELECT * FROM trading_fill",
+        "SELECT 1; CREATE INDEX x ON trading_plan (id)",
+        "SET session_replication_role = replica",
+        "SET ROLE postgres",
+        "LOCK TABLE trading_plan",
+        "CALL something()",
     ],
 )
 def test_the_fence_refuses_every_other_write(sql: str) -> None:
@@ -257,3 +269,14 @@ def test_the_fence_refuses_every_other_write(sql: str) -> None:
     with research_fence(), connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM trading_plan")
         assert cursor.fetchone() == (0,)
+
+
+def test_the_fence_lets_reads_and_its_own_rows_through() -> None:
+    run = _start()
+    with research_fence(), transaction.atomic():
+        assert ResearchRun.objects.select_for_update().get(pk=run.pk) == run
+        ResearchShard.objects.create(run=run, number=0, rows={"told": "SELECT 1; DROP TABLE trading_plan"})
+        ResearchRun.objects.filter(error="a; DELETE FROM trading_plan").exists()
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 'one; TRUNCATE trading_plan' AS \"create\";")
+            assert cursor.fetchone() == ("one; TRUNCATE trading_plan",)
