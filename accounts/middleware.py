@@ -9,9 +9,10 @@ from django.conf import settings
 from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
+from accounts.ciphers.base import CipherError
 from accounts.core.addresses import client_address
 from accounts.core.context import Origin, reset_origin, set_origin
-from accounts.permissions.http import action_for, declared_actions, refusal
+from accounts.permissions.http import action_for, cipher_away, declared_actions, refusal
 from accounts.services.sessions import session_note, session_seen
 from avigrid.common.api_errors import problem_answer
 
@@ -117,6 +118,10 @@ class AccessMiddleware:
         if action is None:
             return HttpResponse(status=405, headers={"Allow": ", ".join(sorted(actions))})
         return refusal(request, action)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """A page that needed the cipher while it is away says so, instead of failing without a word."""
+        return cipher_away(request, exception) if isinstance(exception, CipherError) else None
 
 
 def _asks_for_itself(view: Any) -> bool:

@@ -32,7 +32,7 @@ class RiskLimitsAdmin(DeskAdmin):
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form = super().get_form(request, obj, change=change, **kwargs)
-        form.user = request.user
+        form.request = request
         return form
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:

@@ -1,7 +1,10 @@
 """auth/*: tokens and the second factor."""
 
+from copy import copy
 from typing import ClassVar
 
+from django.contrib.auth.signals import user_logged_in
+from django.http import HttpRequest
 from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_variables
 from drf_spectacular.utils import extend_schema
@@ -12,7 +15,7 @@ from rest_framework.views import APIView
 
 from accounts.api.caller import caller
 from accounts.api.lists import checked
-from accounts.api.schema import open_problems, problems
+from accounts.api.schema import OTP_HEADER, open_problems, problems
 from accounts.api.serializers import (
     CodeSerializer,
     DeviceSetUpSerializer,
@@ -22,11 +25,14 @@ from accounts.api.serializers import (
     TokenPairSerializer,
 )
 from accounts.api.throttles import AddressThrottle, CodeThrottle, LoginThrottle, RoleThrottle
+from accounts.models import User
 from accounts.permissions.api import api_visitor
+from accounts.permissions.http import CODE_HEADER
 from accounts.services.login import LoginRefused, code_step, login_note, password_step
-from accounts.services.second_factor import code_check, device_begin, device_confirm, device_remove, has_device
+from accounts.services.second_factor import code_prove, device_begin, device_confirm, device_remove, has_device
 from accounts.services.tokens import TokenRefused, tokens_issue, tokens_refresh, tokens_revoke
 from avigrid.common.api_errors import Refused
+from avigrid.kernel.errors import Rejected
 
 
 class LoginView(APIView):
@@ -37,7 +43,9 @@ class LoginView(APIView):
     throttle_classes = (AddressThrottle, LoginThrottle)
 
     @extend_schema(
-        operation_id="auth_login", request=LoginSerializer, responses={200: TokenPairSerializer, **open_problems(401)}
+        operation_id="auth_login",
+        request=LoginSerializer,
+        responses={200: TokenPairSerializer, **open_problems(401, 503)},
     )
     @method_decorator(sensitive_variables())
     def post(self, request: Request) -> Response:
@@ -52,8 +60,16 @@ class LoginView(APIView):
             wanted = status.HTTP_429_TOO_MANY_REQUESTS if refused.code == "locked_out" else 401
             raise Refused(refused.code, refused.message, status_code=wanted) from None
         pair = tokens_issue(user=user, otp=otp)
+        _tell_of_login(http, user)
         login_note(user=user, door="api", otp_used=otp)
         return Response(TokenPairSerializer(pair).data)
+
+
+def _tell_of_login(http: HttpRequest, user: User) -> None:
+    """Last login, and the lockout counts anew. Without a session, which the lockout's log would open for a program."""
+    bare = copy(http)
+    bare.__dict__.pop("session", None)
+    user_logged_in.send(sender=User, request=bare, user=user)
 
 
 class RefreshView(APIView):
@@ -93,18 +109,33 @@ class LogoutView(APIView):
 
 
 class DeviceSetUpView(APIView):
-    """A new device, to be confirmed with its first code. Replacing one needs a token issued against the old one."""
+    """A new device, to be confirmed with its first code within 15 minutes. Replacing one needs a token issued against
+    the old one and, in the header X-OTP-Code, a code of it or a recovery code."""
 
     access: ClassVar = {"POST": "own.session"}
+    throttle_classes = (AddressThrottle, RoleThrottle, CodeThrottle)
 
-    @extend_schema(operation_id="auth_2fa_setup", request=None, responses={200: DeviceSetUpSerializer, **problems(409)})
+    @extend_schema(
+        operation_id="auth_2fa_setup",
+        parameters=[OTP_HEADER],
+        request=None,
+        responses={200: DeviceSetUpSerializer, **problems(409)},
+    )
     def post(self, request: Request) -> Response:
         _refuse_unverified_owner(request)
-        return Response(DeviceSetUpSerializer(device_begin(user=caller(request))).data)
+        code = request.headers.get(CODE_HEADER, "")[:16]
+        try:
+            set_up = device_begin(user=caller(request), present_code=code, request=request._request)
+        except Rejected as refused:
+            if refused.code != "fresh_code_required":
+                raise
+            raise Refused(refused.code, refused.message) from None
+        return Response(DeviceSetUpSerializer(set_up).data)
 
 
 class DeviceConfirmView(APIView):
-    """Confirm the device; log in again afterwards to get a token that carries the second factor."""
+    """Confirm the device; log in again afterwards to get a token that carries the second factor. Where it replaces
+    another, every other login ends."""
 
     access: ClassVar = {"POST": "own.session"}
     throttle_classes = (AddressThrottle, CodeThrottle)
@@ -117,7 +148,8 @@ class DeviceConfirmView(APIView):
     @method_decorator(sensitive_variables("codes"))
     def post(self, request: Request) -> Response:
         _refuse_unverified_owner(request)
-        _, codes = device_confirm(user=caller(request), code=checked(CodeSerializer, request)["code"])
+        code = checked(CodeSerializer, request)["code"]
+        _, codes = device_confirm(user=caller(request), code=code, request=request._request)
         return Response({"recovery_codes": codes})
 
 
@@ -131,9 +163,10 @@ class DeviceDisableView(APIView):
         operation_id="auth_2fa_disable", request=CodeSerializer, responses={204: None, **problems(400, 409, 415)}
     )
     def post(self, request: Request) -> Response:
-        if code_check(user=caller(request), code=checked(CodeSerializer, request)["code"]) is None:
+        user, code = caller(request), checked(CodeSerializer, request)["code"]
+        if code_prove(user=user, code=code, request=request._request, step="device.disable") is None:
             raise Refused("wrong_code", "This code is not right, or was used already.", status_code=409)
-        device_remove(user=caller(request), actor=caller(request), reason="asked by owner")
+        device_remove(user=user, actor=user, reason="asked by owner", otp_used=True)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 

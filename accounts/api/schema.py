@@ -18,7 +18,7 @@ _MEANINGS = {
     415: "Only JSON is understood here.",
     429: "Too many requests; see Retry-After.",
     502: "The exchange did not answer clearly; the outcome is being looked up.",
-    503: "Not available now; nothing was changed.",
+    503: "Not available now (the exchange, or the vault that opens one-time-password secrets); nothing was changed.",
 }
 
 # code -> stable `code`, sentence, and what else the body says
@@ -56,7 +56,7 @@ OPTIONAL_IDEMPOTENCY_HEADER = OpenApiParameter(
 
 def problems(*codes: int) -> dict[Any, Any]:
     """Problem answers for `extend_schema(responses=...)`; those every operation can give are always included."""
-    return _answers({401, 403, 406, 429, *codes})
+    return _answers({401, 403, 406, 429, 503, *codes})
 
 
 def open_problems(*codes: int) -> dict[Any, Any]:

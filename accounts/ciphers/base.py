@@ -2,11 +2,12 @@
 
 from typing import Protocol
 
-from avigrid.kernel.errors import AviGridError
+from avigrid.kernel.errors import OperatorNeeded
 
 
-class CipherError(AviGridError):
-    """No answer from the cipher that could be used. The message never contains plaintext or key material."""
+class CipherError(OperatorNeeded):
+    """No answer from the cipher that could be used: somebody must unseal, renew or configure it, and until then nothing
+    new is opened. The message never contains plaintext or key material."""
 
     code = "cipher_error"
 

@@ -25,6 +25,16 @@ class CodeForm(forms.Form):
     code = forms.CharField(label=_("Code"), max_length=16, widget=forms.TextInput(attrs=_CODE_ATTRS))
 
 
+class PresentCodeForm(forms.Form):
+    """Before a device is replaced."""
+
+    present_code = forms.CharField(
+        label=_("Code of your present device, or a recovery code"),
+        max_length=16,
+        widget=forms.TextInput(attrs=_CODE_ATTRS),
+    )
+
+
 class ResetForm(forms.Form):
     email = forms.EmailField(
         label=_("E-mail"),

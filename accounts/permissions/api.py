@@ -10,7 +10,7 @@ from rest_framework_simplejwt.tokens import Token
 from accounts.permissions.decide import Answer, Visitor, decide
 from accounts.permissions.http import CODE_HEADER, action_for, note_code, visitor_of
 from accounts.permissions.table import Action
-from accounts.services.second_factor import code_check
+from accounts.services.second_factor import code_prove
 from avigrid.common.api_errors import Refused
 
 
@@ -22,7 +22,7 @@ class ApiPermission(BasePermission):
         if action is None:
             raise Refused("undeclared_action", "This operation names no permission; that is a fault of the server.")
         answer = decide(api_visitor(request), action)
-        if answer is Answer.CODE and _code_given(request):
+        if answer is Answer.CODE and _code_given(request, action):
             answer = decide(api_visitor(request), action)
         if answer is Answer.ALLOW:
             return True
@@ -61,9 +61,11 @@ def _issued_with_code(token: object) -> bool:
     return isinstance(token, Token) and bool(token.get("otp"))
 
 
-def _code_given(request: Request) -> bool:
+def _code_given(request: Request, action: Action) -> bool:
     code = request.headers.get(CODE_HEADER, "")
-    if not code or not request.user.is_authenticated or not code_check(user=request.user, code=code):
+    if not code or not request.user.is_authenticated:
+        return False
+    if code_prove(user=request.user, code=code, request=request._request, step=action.name) is None:
         return False
     request.avigrid_code_at = timezone.now().timestamp()  # type: ignore[attr-defined]
     if request.auth is None:

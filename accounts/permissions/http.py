@@ -11,9 +11,10 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 
+from accounts.ciphers.base import CipherError
 from accounts.permissions.decide import Answer, Visitor, decide
 from accounts.permissions.table import EXTERNAL_ROUTES, Action, UndeclaredAction, action_named
-from accounts.services.second_factor import code_check
+from accounts.services.second_factor import code_prove
 
 CODE_AT_SESSION_KEY = "otp_code_at"
 CODE_FIELD = "otp_code"
@@ -95,16 +96,22 @@ def visitor_of(request: HttpRequest) -> Visitor:
 def refusal(request: HttpRequest, action: Action) -> HttpResponse | None:
     """None where the visitor may pass. A fresh code may come with the request itself."""
     answer = decide(visitor_of(request), action)
-    if answer is Answer.CODE and _code_given(request):
-        answer = decide(visitor_of(request), action)
+    try:
+        if answer is Answer.CODE and code_given(request, action):
+            answer = decide(visitor_of(request), action)
+    except CipherError as error:
+        return cipher_away(request, error)
     if answer is Answer.ALLOW:
         return None
     return refuse(request, answer)
 
 
-def _code_given(request: HttpRequest) -> bool:
+def code_given(request: HttpRequest, action: Action) -> bool:
+    """Whether the request itself brings a good code; from then on the session counts as fresh. Raises CipherError."""
     code = request.headers.get(CODE_HEADER) or (request.POST.get(CODE_FIELD, "") if request.method == "POST" else "")
-    if not code or not request.user.is_authenticated or not code_check(user=request.user, code=code):
+    if not code or not request.user.is_authenticated:
+        return False
+    if code_prove(user=request.user, code=code, request=request, step=action.name) is None:
         return False
     note_code(request)
     return True
@@ -134,6 +141,14 @@ def refuse(request: HttpRequest, answer: Answer) -> HttpResponse:
     return response
 
 
+def cipher_away(request: HttpRequest, error: CipherError) -> HttpResponse:
+    """What a page says while codes cannot be checked: which ways stay open. Nothing was changed."""
+    response = render(request, "accounts/cipher_away.html", {"sentence": error.message}, status=503)
+    response["Retry-After"] = "30"
+    response["X-Refused"] = error.code
+    return response
+
+
 def _device_page(request: HttpRequest) -> str:
     return reverse("accounts:device")
 
@@ -144,6 +159,8 @@ __all__ = [
     "RequiresMixin",
     "UndeclaredAction",
     "action_for",
+    "cipher_away",
+    "code_given",
     "declared_actions",
     "note_code",
     "otp_was_fresh",

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
 from django.core.mail import send_mail
 from django.db import transaction
+from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
@@ -16,6 +17,7 @@ from django.utils import timezone
 from accounts.models import OneTimeLink, User
 from accounts.selectors.people import user_by_email
 from accounts.services.audit import audit
+from accounts.services.lockout import failure_count, is_locked_out
 from accounts.services.sessions import sign_out_everywhere
 from avigrid.kernel.errors import Rejected
 
@@ -95,9 +97,14 @@ def link_use(*, token: str, password: str) -> User:
     return user
 
 
-def password_change(*, user: User, old: str, new: str, keep_session_key: str = "") -> None:
-    """Raises Rejected where `old` is wrong, ValidationError where `new` is weak."""
+def password_change(
+    *, user: User, old: str, new: str, keep_session_key: str = "", request: HttpRequest | None = None
+) -> None:
+    """Raises Rejected where `old` is wrong or was guessed at too often, ValidationError where `new` is weak."""
+    if request is not None and is_locked_out(request=request, user=user):
+        raise Rejected("Too many failed attempts. Wait and try again.", code="locked_out")
     if not user.check_password(old):
+        failure_count(request=request, user=user, action="password.refused", step="password.change")
         raise Rejected("The present password is not right.", code="wrong_password")
     validate_password(new, user)
     with transaction.atomic():

@@ -1,12 +1,12 @@
 """Logging in: password, then code. Failures of either count towards the lockout and reach the audit trail."""
 
 from django.contrib.auth import authenticate
-from django.contrib.auth.signals import user_login_failed
 from django.http import HttpRequest
 
 from accounts.models import TotpDevice, User
 from accounts.selectors.people import user_by_email, user_role
 from accounts.services.audit import audit
+from accounts.services.lockout import failure_count, is_locked_out
 from accounts.services.second_factor import code_check
 from avigrid.kernel.errors import AviGridError
 
@@ -21,28 +21,28 @@ def password_step(*, request: HttpRequest, email: str, password: str) -> User:
     """Raises LoginRefused. Nobody is logged in yet."""
     email = email.strip().lower()
     user = authenticate(request, email=email, password=password)
-    _refuse_locked_out(request)
-    if isinstance(user, User):
+    locked_out = bool(getattr(request, "axes_locked_out", False))
+    if isinstance(user, User) and not locked_out:
         return user
     known = user_by_email(email)
     audit(
         actor=known,
         action="login.failed",
         obj=known or "",
-        after={"step": "credentials", "known": known is not None},
+        after={"step": "credentials", "known": known is not None, "locked_out": locked_out},
     )
+    _refuse_locked_out(request)
     raise LoginRefused("E-mail, password or code is not right.")
 
 
 def code_step(*, request: HttpRequest, user: User, code: str) -> TotpDevice:
-    """The device the code belongs to. Raises LoginRefused."""
+    """The device the code belongs to. Raises LoginRefused, CipherError where codes cannot be checked."""
     if not code.strip():
         raise LoginRefused("Enter the code of your device.", code="code_required")
-    device = code_check(user=user, code=code)
+    device = None if is_locked_out(request=request, user=user) else code_check(user=user, code=code)
     if device is not None:
         return device
-    user_login_failed.send(sender=__name__, credentials={"email": user.email}, request=request)
-    audit(actor=user, action="login.failed", obj=user, after={"step": "code"})
+    failure_count(request=request, user=user, action="login.failed", step="code")
     _refuse_locked_out(request)
     raise LoginRefused("E-mail, password or code is not right.")
 

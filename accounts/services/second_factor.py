@@ -2,9 +2,11 @@
 
 import secrets
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
+from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
@@ -12,9 +14,14 @@ from accounts.ciphers import Purpose, get_cipher
 from accounts.core import totp
 from accounts.models import RecoveryCode, TotpDevice, User
 from accounts.services.audit import audit
+from accounts.services.lockout import failure_count, is_locked_out
+from accounts.services.sessions import sign_out_everywhere
 from avigrid.kernel.errors import Rejected
 
 RECOVERY_CODES = 10
+PENDING_FOR = timedelta(minutes=15)
+"""A device set up and never confirmed is forgotten: nobody should confirm what somebody else may have seen by then."""
+_WRONG_CODE = "This code is not right, or was used already."
 _RECOVERY_LENGTH = 11
 _ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
 
@@ -27,59 +34,89 @@ class DeviceSetUp:
     uri: str = field(repr=False)
 
 
-def device_begin(*, user: User) -> DeviceSetUp:
-    """A new, not yet confirmed device; replaces an earlier unconfirmed one. The confirmed one stays until then."""
+def device_begin(*, user: User, present_code: str = "", request: HttpRequest | None = None) -> DeviceSetUp:
+    """A new, not yet confirmed device; replaces an earlier unconfirmed one. The confirmed one stays until then.
+
+    Whoever has a confirmed device must show a code of it, or a recovery code: an open session alone cannot replace it.
+    Raises Rejected: `fresh_code_required`, `wrong_code`.
+    """
     raw = secrets.token_bytes(totp.SECRET_BYTES)
+    # first: no recovery code is to be spent on a cipher that is away
+    ciphertext = get_cipher(Purpose.OTP).encrypt(raw)
+    replaces = has_device(user)
+    if replaces:
+        if not present_code.strip():
+            raise Rejected("Replacing a device needs a code of the present one.", code="fresh_code_required")
+        if code_prove(user=user, code=present_code, request=request, step="device.replace") is None:
+            raise Rejected(_WRONG_CODE, code="wrong_code")
     with transaction.atomic():
         TotpDevice.objects.filter(user=user, confirmed=False).delete()
-        device = TotpDevice.objects.create(
-            user=user, name="TOTP", confirmed=False, secret_ciphertext=get_cipher(Purpose.OTP).encrypt(raw)
-        )
-        audit(actor=user, action="device.begun", obj=device)
+        device = TotpDevice.objects.create(user=user, name="TOTP", confirmed=False, secret_ciphertext=ciphertext)
+        audit(actor=user, action="device.begun", obj=device, otp_used=replaces)
     return _set_up(user, raw)
 
 
 def device_pending(*, user: User) -> DeviceSetUp | None:
-    """The set-up in progress, so that a reload of the page shows the same code."""
-    device = TotpDevice.objects.filter(user=user, confirmed=False).first()
+    """The set-up in progress, so that a reload of the page shows the same code. Not for a device that replaces one:
+    its secret is shown once, to whoever proved to hold the old one."""
+    device = None if has_device(user) else _pending(user)
     return None if device is None else _set_up(user, get_cipher(Purpose.OTP).decrypt(device.secret_ciphertext))
 
 
-def device_confirm(*, user: User, code: str) -> tuple[TotpDevice, list[str]]:
-    """Confirm the pending device with its first code; returns it and fresh recovery codes. Raises Rejected."""
+def device_confirm(
+    *, user: User, code: str, request: HttpRequest | None = None, keep_session_key: str = ""
+) -> tuple[TotpDevice, list[str]]:
+    """Confirm the pending device with its first code; returns it and fresh recovery codes.
+
+    Where it replaces one, every session but `keep_session_key` and every token of that person ends: what the old
+    device opened is not the new one's. Raises Rejected: `no_pending_device`, `wrong_code`.
+    """
     with transaction.atomic():
         User.objects.select_for_update().get(pk=user.pk)
-        pending = TotpDevice.objects.filter(user=user, confirmed=False).first()
+        pending = _pending(user)
         if pending is None:
             raise Rejected("There is no device waiting to be confirmed.", code="no_pending_device")
         good = pending.verify_token(code)
         if good:
-            TotpDevice.objects.filter(user=user, confirmed=True).delete()
+            replaced, _ = TotpDevice.objects.filter(user=user, confirmed=True).delete()
             TotpDevice.objects.filter(pk=pending.pk).update(confirmed=True)
             codes = _new_recovery_codes(user)
-            audit(actor=user, action="device.confirmed", obj=pending, otp_used=True)
+            if replaced:
+                sign_out_everywhere(user=user, keep_session_key=keep_session_key)
+            audit(actor=user, action="device.confirmed", obj=pending, after={"replaced": bool(replaced)}, otp_used=True)
     if not good:  # outside the block: the failure count must not be rolled back
-        raise Rejected("This code is not right, or was used already.", code="wrong_code")
+        failure_count(request=request, user=user, action="code.refused", step="device.confirm")
+        raise Rejected(_WRONG_CODE, code="wrong_code")
     pending.confirmed = True
     return pending, codes
 
 
-def device_remove(*, user: User, actor: User | str, reason: str = "") -> int:
+def device_remove(*, user: User, actor: User | str, reason: str = "", otp_used: bool = False) -> int:
     """Remove all devices and recovery codes and end every session and token of `user`."""
-    from accounts.services.sessions import sign_out_everywhere
-
     with transaction.atomic():
         removed, _ = TotpDevice.objects.filter(user=user).delete()
         RecoveryCode.objects.filter(user=user).delete()
         sign_out_everywhere(user=user)
-        audit(actor=actor, action="device.removed", obj=user, before={"devices": removed}, reason=reason)
+        before = {"devices": removed}
+        audit(actor=actor, action="device.removed", obj=user, before=before, reason=reason, otp_used=otp_used)
     return removed
+
+
+def code_prove(*, user: User, code: str, request: HttpRequest | None, step: str) -> TotpDevice | None:
+    """`code_check` for everything behind the login: a wrong code is audited and counts towards the lockout, and whoever
+    is locked out is not even heard. `step` names what asked. Raises CipherError where codes cannot be checked."""
+    if request is not None and is_locked_out(request=request, user=user):
+        return None
+    device = code_check(user=user, code=code)
+    if device is None:
+        failure_count(request=request, user=user, action="code.refused", step=step)
+    return device
 
 
 def code_check(*, user: User, code: str) -> TotpDevice | None:
     """The confirmed device when `code` is its current code or an unused recovery code; None otherwise.
 
-    A code works once. Failures slow the device down (1, 2, 4 ... s).
+    A code works once. Failures slow the device down (1, 2, 4 ... s). A recovery code is checked without the cipher.
     """
     device = TotpDevice.objects.filter(user_id=user.pk, confirmed=True).first()
     if device is None:
@@ -103,6 +140,11 @@ def device_for_demo(*, user: User) -> DeviceSetUp:
         )
         audit(actor="demo", action="device.confirmed", obj=device)
     return _set_up(user, raw)
+
+
+def _pending(user: User) -> TotpDevice | None:
+    since = timezone.now() - PENDING_FOR
+    return TotpDevice.objects.filter(user=user, confirmed=False, created_at__gt=since).first()
 
 
 def _set_up(user: User, raw: bytes) -> DeviceSetUp:

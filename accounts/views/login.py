@@ -7,9 +7,11 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 from django_otp import login as otp_login
 
+from accounts.ciphers.base import CipherError
 from accounts.forms.login import CodeForm, LoginForm
 from accounts.models import TotpDevice, User
 from accounts.permissions import requires
@@ -59,6 +61,8 @@ def code_page(request: HttpRequest) -> HttpResponse:
             device = code_step(request=request, user=user, code=form.cleaned_data["code"])
         except LoginRefused as refused:
             form.add_error("code", refused.message)
+        except CipherError as error:
+            return _cipher_away(request, form, error, "accounts/code.html")
         else:
             del request.session[_PENDING]
             return _enter(request, user=user, device=device, target=pending["next"])
@@ -77,6 +81,8 @@ def fresh_page(request: HttpRequest) -> HttpResponse:
             code_step(request=request, user=user, code=form.cleaned_data["code"])
         except LoginRefused as refused:
             form.add_error("code", refused.message)
+        except CipherError as error:
+            return _cipher_away(request, form, error, "accounts/fresh.html")
         else:
             note_code(request)
             return redirect(_next(request))
@@ -108,6 +114,13 @@ def _enter(request: HttpRequest, *, user: User, device: TotpDevice | None, targe
     if device is None and role is not None and role.needs_device:
         return redirect("accounts:device")
     return redirect(target)
+
+
+def _cipher_away(request: HttpRequest, form: CodeForm, error: CipherError, template: str) -> HttpResponse:
+    """The same form once more: a recovery code needs no cipher."""
+    sentence = _("The vault that keeps the secrets is away (%(sentence)s): use a recovery code.")
+    form.add_error("code", sentence % {"sentence": error.message})
+    return render(request, template, {"form": form, "next": _next(request)}, status=503)
 
 
 def _pending_user(pending: dict[str, object] | None) -> User | None:

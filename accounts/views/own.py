@@ -8,46 +8,73 @@ from django.contrib.auth import logout, update_session_auth_hash
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.debug import sensitive_post_parameters
 from django_otp import login as otp_login
 
-from accounts.forms.login import ChangePasswordForm, CodeForm
+from accounts.forms.login import ChangePasswordForm, CodeForm, PresentCodeForm
 from accounts.models import User
 from accounts.permissions import requires
 from accounts.permissions.http import note_code, visitor_of
 from accounts.selectors.people import confirmed_device, sessions_of
 from accounts.services.links import password_change
-from accounts.services.second_factor import device_begin, device_confirm, device_pending
+from accounts.services.second_factor import DeviceSetUp, device_begin, device_confirm, device_pending
 from accounts.services.sessions import session_end, session_note
 from accounts.services.tokens import family_end
 from avigrid.kernel.errors import Rejected
 
 
 @requires("own.session")
-@sensitive_post_parameters("code")
+@sensitive_post_parameters("code", "present_code")
 def device_page(request: HttpRequest) -> HttpResponse:
-    """Set up the first device, or a new one in place of the old; replacing needs a session the old one opened."""
+    """Set up the first device, or a new one in place of the old; replacing needs a code of the old one."""
     user = _me(request)
-    if confirmed_device(user) is not None and not visitor_of(request).verified:
+    replaces = confirmed_device(user) is not None
+    if replaces and not visitor_of(request).verified:
         logout(request)
         return redirect("accounts:login")
+    if replaces and (request.method != "POST" or "present_code" in request.POST):
+        return _prove_present(request, user)
     form = CodeForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            device, codes = device_confirm(user=user, code=form.cleaned_data["code"])
+            return _confirm(request, user, form.cleaned_data["code"])
         except Rejected as refused:
             form.add_error("code", refused.message)
+    # the secret of a device that replaces one was shown to whoever held the old one, and is not shown again
+    set_up = None if replaces else device_pending(user=user) or device_begin(user=user)
+    return _device(request, form, set_up, replaces=replaces)
+
+
+def _prove_present(request: HttpRequest, user: User) -> HttpResponse:
+    form = PresentCodeForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            set_up = device_begin(user=user, present_code=form.cleaned_data["present_code"], request=request)
+        except Rejected as refused:
+            form.add_error("present_code", refused.message)
         else:
-            otp_login(request, device)
-            note_code(request)
-            return render(request, "accounts/recovery_codes.html", {"codes": codes})
-    set_up = device_pending(user=user) or device_begin(user=user)
+            return _device(request, CodeForm(), set_up, replaces=True)
+    return render(request, "accounts/device_replace.html", {"form": form}, status=403 if form.is_bound else 200)
+
+
+def _confirm(request: HttpRequest, user: User, code: str) -> HttpResponse:
+    key = request.session.session_key or ""
+    device, codes = device_confirm(user=user, code=code, request=request, keep_session_key=key)
+    otp_login(request, device)
+    note_code(request)
+    request.session["auth_epoch"] = user.auth_epoch
+    request.session.save()
+    return render(request, "accounts/recovery_codes.html", {"codes": codes, "made_at": timezone.now()})
+
+
+def _device(request: HttpRequest, form: CodeForm, set_up: DeviceSetUp | None, *, replaces: bool) -> HttpResponse:
     context = {
         "form": form,
-        "secret": _grouped(set_up.secret),
-        "qr": qr_svg(set_up.uri),
-        "replaces": confirmed_device(user) is not None,
+        "secret": _grouped(set_up.secret) if set_up else "",
+        "qr": qr_svg(set_up.uri) if set_up else "",
+        "replaces": replaces,
     }
     return render(request, "accounts/device.html", context, status=400 if form.is_bound else 200)
 
@@ -91,6 +118,7 @@ def password_page(request: HttpRequest) -> HttpResponse:
                 old=form.cleaned_data["old"],
                 new=form.cleaned_data["password"],
                 keep_session_key=request.session.session_key or "",
+                request=request,
             )
         except Rejected as refused:
             form.add_error("old", refused.message)

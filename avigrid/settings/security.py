@@ -58,6 +58,11 @@ AXES_HANDLER = "axes.handlers.database.AxesDatabaseHandler"
 AXES_VERBOSE = False
 AXES_CLIENT_IP_CALLABLE = "accounts.middleware.client_ip"
 AXES_LOCKOUT_CALLABLE = "accounts.views.lockout.locked_out"
+# What the lockout keeps of a failed form: none of these. A wrong code may stand beside anything a form holds.
+AXES_SENSITIVE_PARAMETERS = [
+    "username", "ip_address", "csrfmiddlewaretoken",
+    "password", "old", "repeat", "code", "present_code", "otp_code", "one_time_password", "secret",
+]  # fmt: skip
 # Addresses of our own reverse proxies; only what they wrote into X-Forwarded-For is believed.
 TRUSTED_PROXIES = env.words("AVIGRID_TRUSTED_PROXIES")
 

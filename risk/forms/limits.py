@@ -7,7 +7,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from accounts.services.second_factor import code_check
+from accounts.services.second_factor import code_prove
 from risk.core.limits import RiskLimits, loosened
 from risk.models import RiskLimitsVersion
 from risk.selectors.limits import FIELDS, current_limits
@@ -96,7 +96,8 @@ class LimitsForm(forms.ModelForm):
         widget=forms.TextInput(attrs={"autocomplete": "one-time-code"}),
         help_text=_("Only where a limit becomes looser."),
     )
-    user: Any = None
+    request: Any = None
+    """Set by the admin: who asks, and from where, for a wrong code to count."""
     otp_used = False
 
     class Meta:
@@ -130,9 +131,12 @@ class LimitsForm(forms.ModelForm):
         looser = loosened(old, new)
         if looser:
             code = cleaned.get("one_time_password", "")
-            self.otp_used = bool(code) and code_check(user=self.user, code=code) is not None
+            self.otp_used = bool(code) and self._is_proven(code)
             if not self.otp_used:
                 names = ", ".join(looser)
                 text = gettext("Loosening %(names)s needs a valid one-time password.") % {"names": names}
                 self.add_error("one_time_password", text)
         return cleaned
+
+    def _is_proven(self, code: str) -> bool:
+        return code_prove(user=self.request.user, code=code, request=self.request, step="limits.change") is not None

@@ -135,7 +135,7 @@ def world(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[ApiWorld]:
     cache.clear()
     rates: dict[str, str | None] = dict.fromkeys(SimpleRateThrottle.THROTTLE_RATES, None)
     monkeypatch.setattr(SimpleRateThrottle, "THROTTLE_RATES", rates)
-    monkeypatch.setattr(api_door, "code_check", lambda *, user, code: True)
+    monkeypatch.setattr(api_door, "code_prove", lambda **asked: True)
     settings.KEY_TRIAL_CALL = "tests.support.api_world.good_key"
     world = ApiWorld()
     signal = world.signal()

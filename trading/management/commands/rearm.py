@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from accounts.selectors.people import user_by_email
-from accounts.services.second_factor import code_check
+from accounts.services.second_factor import code_prove
 from avigrid.kernel.errors import AviGridError
 from risk.core.states import State
 from risk.services.states import rearm
@@ -29,10 +29,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         user = user_by_email(options["user"])
-        if user is None or code_check(user=user, code=options["code"]) is None:
-            self.stderr.write("This user and one-time password do not match.")
-            sys.exit(2)
         try:
+            if user is None or not code_prove(user=user, code=options["code"], request=None, step="command rearm"):
+                self.stderr.write("This user and one-time password do not match.")
+                sys.exit(2)
             change = rearm(
                 account_id=options["account"],
                 symbol=options["symbol"],
