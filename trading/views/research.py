@@ -174,6 +174,7 @@ def _form_page(request: HttpRequest, form: ResearchForm, *, status: int = 200) -
         fragments=("research",),
         status=status,
         home=reverse("trading:research"),
+        newer="stage",
     )
 
 
