@@ -8,6 +8,9 @@ from avigrid.kernel.market import BookFeatures
 from trading.avi5.config import StrategyConfig
 from trading.avi5.window import Indicators
 
+CLOCK_TOLERANCE_MS = 1_000
+"""A confirmed bar is over, whatever our estimate of the exchange's time says: a little behind is no reason to wait."""
+
 
 class Rule(StrEnum):
     FRESH = "fresh"
@@ -85,7 +88,7 @@ def evaluate_side(direction: int, inputs: RuleInputs, config: StrategyConfig) ->
     return (
         RuleOutcome(
             Rule.FRESH,
-            0 <= inputs.age_ms <= config.max_decision_age_ms,
+            -CLOCK_TOLERANCE_MS <= inputs.age_ms <= config.max_decision_age_ms,
             inputs.age_ms / 1000,
             config.max_decision_age_ms / 1000,
             "s",

@@ -8,17 +8,21 @@ import structlog
 from avigrid.exchange.bybit.clock import STEP_MS
 from avigrid.exchange.bybit.connect import try_measure
 from avigrid.kernel.errors import AviGridError, NotModified
+from trading.avi5.window import BAR_5M_MS
 from trading.models import OPEN_PLAN_STATUSES, Decision, Plan
 from trading.runtime import gauges
 from trading.runtime.context import Context
 from trading.runtime.incidents import INCIDENTS
 from trading.runtime.venue import VenueAccess
 from trading.services.alerts import alert_raise
+from trading.services.times import from_ms
 
 log = structlog.get_logger(__name__)
 
 CLOCK_ALERT_MS = 500
 CLOCK_LIMIT_MS = 1_000
+TREND_MAX_AGE_MS = 2 * BAR_5M_MS
+"""Since its bar closed."""
 
 
 @dataclass(slots=True)
@@ -79,11 +83,19 @@ class Surroundings:
         self._note("position_mode", "", False)
 
     def trends(self) -> dict[str, int]:
-        """The 15m trend as the last decision of each symbol saw it."""
+        """The 15m trend as each symbol's newest decision saw it; none where the last two bars brought no decision.
+
+        Whatever version decided: the trend is the market's. A missing one is unknown, and ends no plan's entries.
+        """
         symbols = Plan.objects.filter(account_id=self.context.account_id, status__in=OPEN_PLAN_STATUSES).values_list(
             "symbol", flat=True
         )
-        newest = Decision.objects.filter(symbol__in=set(symbols)).order_by("symbol", "-bar_start").distinct("symbol")
+        since = from_ms(self.context.exchange_ms() - TREND_MAX_AGE_MS - BAR_5M_MS)
+        newest = (
+            Decision.objects.filter(symbol__in=set(symbols), bar_start__gte=since)
+            .order_by("symbol", "-bar_start", "-id")
+            .distinct("symbol")
+        )
         found = {}
         for symbol, indicators in newest.values_list("symbol", "indicators"):
             trend = indicators.get("trend")

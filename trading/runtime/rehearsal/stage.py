@@ -92,7 +92,7 @@ class Playhouse:
     """How the venue's stop moved away, if it ever did."""
     ticking: Ticking = field(default_factory=Ticking)
     starts: int = 0
-    _bars: int = 0
+    _bar_ms: int = 0
 
     @property
     def symbol(self) -> str:
@@ -171,11 +171,12 @@ class Playhouse:
         )
 
     def _decision(self, direction: int, indicators: dict[str, int]) -> Decision:
-        self._bars += 1
+        # the newest closed bar, or the one after the last decision's: a bar is decided on once
+        self._bar_ms = max(self.now_ms // BAR_MS * BAR_MS - BAR_MS, self._bar_ms + BAR_MS)
         return Decision.objects.create(
             strategy=self.version,
             symbol=self.symbol,
-            bar_start=from_ms(self.rehearsal.start_ms + self._bars * BAR_MS),
+            bar_start=from_ms(self._bar_ms),
             decided_at=from_ms(self.now_ms),
             status="signal" if direction else "no_signal",
             direction=direction,
