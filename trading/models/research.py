@@ -22,8 +22,8 @@ ENDED = (ResearchStatus.DONE, ResearchStatus.FAILED, ResearchStatus.CANCELLED)
 
 
 class ResearchRun(models.Model):
-    """`params` is what was asked, checked; `config` what the strategy's numbers came to. A trigger keeps an ended run
-    as it is."""
+    """`params` is what was asked, checked; `config` what the strategy's numbers came to. Triggers keep an ended run
+    and its parts as they are."""
 
     kind = models.CharField(max_length=12, choices=ResearchKind)
     params = models.JSONField()
