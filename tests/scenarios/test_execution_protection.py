@@ -1,13 +1,15 @@
 """No filled unit without a stop; what cannot be protected is closed, and the reason is kept."""
 
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 
+from accounts.models import AuditEntry
 from tests.support.trading_desk import TradingDesk, trading_desk
 from trading.models import OutboxEvent, Plan, ReconciliationFinding
-from trading.runtime import sending
+from trading.runtime import protection, sending
 from trading.services.intents import intent_of
 from trading.services.plan_commands import plan_break_even, plan_cancel_entries, plan_close
 
@@ -156,3 +158,18 @@ def test_a_break_even_move_that_fails_keeps_the_older_stop(desk: TradingDesk) ->
     assert desk.client.gateway.positions()[0].stop_loss == older != plan.stop_price
     assert execution.protection.unprotected_qty == 0
     assert OutboxEvent.objects.get(kind="stop_not_moved").severity == "critical"
+
+
+def test_a_plan_that_names_no_stop_and_cannot_be_stepped_is_closed_too(
+    desk: TradingDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protection, "GIVE_UP_AFTER", timedelta(milliseconds=300))
+    desk.start()
+    plan = desk.opened(symbol="SOLUSDT")
+    desk.simulator.http().set_trading_stop(
+        category="linear", symbol="SOLUSDT", positionIdx=plan.position_idx, stopLoss="0", tpslMode="Full"
+    )
+    Plan.objects.filter(pk=plan.pk).update(stop_price=None, spec={})
+    desk.until(lambda: not desk.client.gateway.positions(), what="closed")
+    assert "no_stop_price" in OutboxEvent.objects.get(kind="unprotectable").payload["sentence"]
+    assert AuditEntry.objects.filter(action="plan.unprotectable").count() == 1

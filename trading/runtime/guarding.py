@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
 import structlog
 from django.db import Error as DatabaseError
@@ -18,20 +19,31 @@ log = structlog.get_logger(__name__)
 @contextmanager
 def plan_guarded(context: Context, plan: Plan) -> Iterator[None]:
     """Within the books: what the plan's step wrote is undone where it fails, told once, and the others go on."""
+    with plan_skipped(context, plan), transaction.atomic():
+        yield
+
+
+@contextmanager
+def plan_skipped(context: Context, plan: Plan) -> Iterator[None]:
+    """The same for what is no step: asking the venue, or reading the plan. Nothing is undone."""
     try:
-        with transaction.atomic():
-            yield
+        yield
     except (DatabaseError, LeaseLost):
         raise
     except Exception as error:
-        name = type(error).__name__
-        told = alert_raise(
-            kind="plan_step_failed",
-            severity="critical",
-            dedupe_key=f"plan{plan.pk}:{name}",
-            sentence=f"{plan.symbol}: the plan cannot take its next step ({name}); it needs a person.",
-            now=context.now(),
-            plan_id=plan.pk,
-        )
-        if told is not None:
-            log.exception("plan_step_failed", plan=plan.pk)
+        plan_failure_tell(plan, error, now=context.now())
+
+
+def plan_failure_tell(plan: Plan, error: Exception, *, now: datetime) -> None:
+    """Once per plan and kind of error."""
+    name = type(error).__name__
+    told = alert_raise(
+        kind="plan_step_failed",
+        severity="critical",
+        dedupe_key=f"plan{plan.pk}:{name}",
+        sentence=f"{plan.symbol}: the plan cannot take its next step ({name}); it needs a person.",
+        now=now,
+        plan_id=plan.pk,
+    )
+    if told is not None:
+        log.error("plan_step_failed", plan=plan.pk, exc_info=error)

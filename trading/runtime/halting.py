@@ -6,19 +6,20 @@ from datetime import datetime, timedelta
 import structlog
 
 from avigrid.kernel.errors import AviGridError, Rejected
+from avigrid.kernel.orders import OrderRole
 from risk.core.states import State
 from risk.selectors.guards import effective_state
 from risk.services.states import flatten_finish
 from trading.avi5.state import EventKind, MarketView, PlanEvent
-from trading.models import OPEN_PLAN_STATUSES, Plan
+from trading.models import LIVE_STATUSES, OPEN_PLAN_STATUSES, Plan
 from trading.runtime.context import Context
 from trading.runtime.faults import fault_point
 from trading.runtime.flatten import ESCALATE_AFTER, Flattener
-from trading.runtime.guarding import plan_guarded
+from trading.runtime.guarding import plan_guarded, plan_skipped
 from trading.services.alerts import alert_raise
 from trading.services.auto_mode import auto_modes_halted
 from trading.services.plan_commands import plan_kill
-from trading.services.plan_step import plan_step
+from trading.services.plan_step import order_cancel_request, plan_step
 
 log = structlog.get_logger(__name__)
 DIRECT_AFTER = timedelta(seconds=8)
@@ -63,11 +64,15 @@ class Halting:
         plans = Plan.objects.filter(account_id=self.context.account_id, status__in=OPEN_PLAN_STATUSES)
         if symbol is not None:
             plans = plans.filter(symbol=symbol)
-        for plan_id in plans.exclude(status="closing").values_list("pk", flat=True):
-            try:
-                plan_kill(plan_id=plan_id, actor="execution", reason="flatten")
-            except Rejected as error:
-                log.info("plan_not_killed", plan=plan_id, code=error.code)
+        for plan in plans.exclude(status="closing"):
+            with plan_skipped(self.context, plan):
+                self._kill(plan)
+
+    def _kill(self, plan: Plan) -> None:
+        try:
+            plan_kill(plan_id=plan.pk, actor="execution", reason="flatten")
+        except Rejected as error:
+            log.info("plan_not_killed", plan=plan.pk, code=error.code)
 
     def _withdraw_entries(self, plan_id: int) -> None:
         with self.context.books():
@@ -76,6 +81,10 @@ class Halting:
             events = [PlanEvent(EventKind.CANCEL_ENTRIES, market.now_ms)]
             with plan_guarded(self.context, plan):
                 plan_step(plan=plan, market=market, now=self.context.now(), events=events)
+            plan.refresh_from_db(fields=["entries_cancelled"])
+            if not plan.entries_cancelled:  # it cannot be stepped: its entries go all the same
+                for order in plan.orders.filter(role=OrderRole.ENTRY.value, status__in=LIVE_STATUSES):
+                    order_cancel_request(order=order, now=self.context.now())
 
     def _advance(self, flattening: Flattening) -> bool:
         """True once the venue shows no position and no entry. Plans close themselves; what has none, or takes long, is

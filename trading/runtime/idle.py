@@ -8,8 +8,10 @@ from django.db.models import Max
 
 from risk.core.states import State
 from risk.selectors.guards import effective_state
+from trading.avi5.spec import PlanSpec
 from trading.models import LIVE_STATUSES, OPEN_PLAN_STATUSES, Order, Plan
 from trading.runtime.context import Context
+from trading.runtime.guarding import plan_skipped
 from trading.runtime.surroundings import Surroundings
 from trading.services.alerts import alert_raise
 
@@ -28,11 +30,11 @@ class Idle:
         now = self.context.now()
         plans = list(Plan.objects.filter(account_id=self.context.account_id, status__in=OPEN_PLAN_STATUSES))
         prices = self.context.prices.read({plan.symbol for plan in plans})
-        idle = {
-            plan.pk: plan
-            for plan in plans
-            if plan.symbol in prices and self._is_inside(plan, prices[plan.symbol].mark) and not self._rests(plan)
-        }
+        idle = {}
+        for plan in plans:
+            with plan_skipped(self.context, plan):
+                if plan.symbol in prices and self._is_inside(plan, prices[plan.symbol].mark) and not self._rests(plan):
+                    idle[plan.pk] = plan
         self._since = {pk: self._since.get(pk, self._last_event(plan) or now) for pk, plan in idle.items()}
         for pk, since in self._since.items():
             if now - since >= self.patience:
@@ -68,11 +70,9 @@ class Idle:
         return "no order of it is wanted at this price"
 
     def _is_inside(self, plan: Plan, mark: Decimal) -> bool:
-        rungs = plan.spec.get("rungs", [])
-        exits = [row["take_profit"] for row in rungs if row["take_profit"]] + [
-            row["price"] for row in plan.spec.get("take_profits", [])
-        ]
-        levels = [Decimal(plan.spec["stop"])] + [Decimal(text) for text in exits]
+        spec = PlanSpec.from_json(plan.spec)
+        exits = [row.take_profit for row in spec.rungs if row.take_profit] + [row.price for row in spec.take_profits]
+        levels = [spec.stop, *exits]
         return len(levels) > 1 and min(levels) < mark < max(levels)
 
     def _rests(self, plan: Plan) -> bool:

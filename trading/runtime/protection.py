@@ -8,7 +8,7 @@ import structlog
 
 from accounts.services.audit import audit
 from avigrid.common import push
-from avigrid.kernel.errors import AviGridError, NotModified, OutcomeUnknown, Rejected, Retryable
+from avigrid.kernel.errors import AviGridError, Bug, NotModified, OutcomeUnknown, Rejected, Retryable
 from avigrid.kernel.money import ZERO, Rounding, to_multiple
 from avigrid.kernel.portfolio import VenuePosition
 from trading.avi5.spec import PlanSpec
@@ -17,6 +17,8 @@ from trading.models import OPEN_PLAN_STATUSES, Plan, Position
 from trading.runtime import gauges
 from trading.runtime.context import Context
 from trading.runtime.faults import fault_point
+from trading.runtime.flatten import Flattener
+from trading.runtime.guarding import plan_guarded, plan_skipped
 from trading.services.alerts import alert_raise
 from trading.services.plan_state import PlanMemory, stop_wanted
 from trading.services.plan_step import plan_step
@@ -38,6 +40,8 @@ class Exposure:
     tried: datetime | None = None
     refusals: int = 0
     last_code: str = ""
+    closed: datetime | None = None
+    """When it was given up last."""
     is_stuck: bool = False
     """An older stop holds meanwhile; people were told, and it is tried again slowly."""
 
@@ -58,20 +62,33 @@ class Protection:
             return
         exposed: dict[Key, Decimal] = {}
         for key, (plan, quantity) in held.items():
-            if plan.stop_price is None:
-                exposed[key] = quantity  # the plan's next step says where its stop belongs
+            exposed[key] = quantity  # unless it is seen to be protected
+            with plan_skipped(self.context, plan):
+                uncovered = self._look(plan, key, quantity)
+                if uncovered is None:
+                    del exposed[key]
+                else:
+                    exposed[key] = uncovered
+            if key in exposed:
                 self._open.setdefault(key, Exposure(self.context.now()))
-                continue
-            if self._stands(plan, self.context.positions.get(key)):
-                self._confirm(plan, key)
-                continue
-            exposure = self._open.setdefault(key, Exposure(self.context.now()))
-            if not self._set(plan, key, exposure):
-                is_held = self._older_stands(plan, self.context.positions.get(key))
-                exposed[key] = ZERO if is_held else quantity
         for key in set(self._open) - set(exposed):
             del self._open[key]
         self._measure(held, exposed)
+
+    def _look(self, plan: Plan, key: Key, quantity: Decimal) -> Decimal | None:
+        """None where the stop stands; else what is without any."""
+        seen = self.context.positions.get(key)
+        if plan.stop_price is not None and self._stands(plan, seen):
+            self._confirm(plan, key)
+            return None
+        exposure = self._open.setdefault(key, Exposure(self.context.now()))
+        if plan.stop_price is None:  # the plan's next step says where its stop belongs
+            exposure.last_code = "no_stop_price"
+            if not exposure.is_stuck:
+                self._late(plan, exposure)
+        elif self._set(plan, key, exposure):
+            return None
+        return ZERO if self._older_stands(plan, self.context.positions.get(key)) else quantity
 
     def _held(self) -> dict[Key, tuple[Plan, Decimal]]:
         plans = {
@@ -97,7 +114,8 @@ class Protection:
         """Not where it is wanted by now, but no looser than the plan began with."""
         if seen is None or seen.size == 0 or seen.stop_loss is None:
             return False
-        return (seen.stop_loss - PlanSpec.from_json(plan.spec).stop) * plan.direction >= 0
+        first = _first_stop(plan)
+        return first is not None and (seen.stop_loss - first) * plan.direction >= 0
 
     def _set(self, plan: Plan, key: Key, exposure: Exposure) -> bool:
         now = self.context.now()
@@ -160,7 +178,7 @@ class Protection:
             return True
         self._told(plan, exposure, error)
         if self._is_behind(plan, seen):
-            self._close(plan, f"stop refused: {error.code}")
+            self._close(plan, exposure, f"stop refused: {error.code}")
         elif exposure.refusals >= 2:
             self._give_up(plan, seen, exposure, f"stop refused: {error.code}")
         return False
@@ -168,7 +186,7 @@ class Protection:
     def _give_up(self, plan: Plan, seen: VenuePosition | None, exposure: Exposure, reason: str) -> None:
         """What has no stop is closed; what an older stop still protects is not."""
         if not self._older_stands(plan, seen):
-            self._close(plan, reason)
+            self._close(plan, exposure, reason)
             return
         assert seen is not None
         exposure.is_stuck = True
@@ -178,7 +196,7 @@ class Protection:
                 severity="critical",
                 dedupe_key=f"plan{plan.pk}:{plan.stop_price}",
                 sentence=(
-                    f"{plan.symbol}: the stop could not be moved to {plan.stop_price} ({reason});"
+                    f"{plan.symbol}: the stop could not be moved to {plan.stop_price or 'where it belongs'} ({reason});"
                     f" the one at {seen.stop_loss} still stands."
                 ),
                 now=self.context.now(),
@@ -222,23 +240,34 @@ class Protection:
             self._give_up(plan, seen, exposure, f"no stop could be confirmed: {exposure.last_code}")
         return False
 
-    def _close(self, plan: Plan, reason: str) -> None:
+    def _close(self, plan: Plan, exposure: Exposure, reason: str) -> None:
+        now = self.context.now()
+        if exposure.closed is not None and now - exposure.closed < _AGAIN_SLOWLY:
+            return
         with self.context.books():
             plan.refresh_from_db()
             if plan.status == "closing" or not plan.is_open:
                 return
+            exposure.closed = now
             audit(actor="execution", action="plan.unprotectable", obj=plan, reason=reason)
             alert_raise(
                 kind="unprotectable",
                 severity="critical",
                 dedupe_key=f"plan{plan.pk}",
                 sentence=f"{plan.symbol} could not be given a stop and is being closed ({reason}).",
-                now=self.context.now(),
+                now=now,
                 plan_id=plan.pk,
             )
             market = MarketView(now_ms=self.context.exchange_ms(), price=None, entries_allowed=False)
             events = [PlanEvent(EventKind.STOP_TRIGGERED, market.now_ms)]
-            plan_step(plan=plan, market=market, now=self.context.now(), events=events)
+            with plan_guarded(self.context, plan):
+                plan_step(plan=plan, market=market, now=now, events=events)
+            plan.refresh_from_db(fields=["status"])
+            is_closing = plan.status == "closing" or not plan.is_open
+        if not is_closing:  # it cannot be stepped: what it holds goes all the same
+            rows = self.context.gateway.position(plan.symbol)
+            held = [row for row in rows if row.position_idx == plan.position_idx and row.size]
+            Flattener(self.context.gateway, plan.symbol).close(held, now=now)
 
     def _told(self, plan: Plan, exposure: Exposure, error: Rejected) -> None:
         with self.context.books():
@@ -289,3 +318,11 @@ class Protection:
         self._shown = {symbol for symbol, _ in held}
         self.unprotected_qty = sum(exposed.values(), ZERO)
         self.unprotected_qty_max = max(self.unprotected_qty_max, sum(late.values(), ZERO))
+
+
+def _first_stop(plan: Plan) -> Decimal | None:
+    """The one it began with; None where the plan cannot be read: then no other stop than the wanted one counts."""
+    try:
+        return PlanSpec.from_json(plan.spec).stop
+    except Bug:
+        return None

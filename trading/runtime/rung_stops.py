@@ -15,6 +15,7 @@ from avigrid.kernel.orders import OrderRole, OrderStatus
 from trading.avi5.spec import PlanSpec
 from trading.models import Order, PlanStatus
 from trading.runtime.context import Context
+from trading.runtime.guarding import plan_skipped
 from trading.services.plan_state import stop_wanted
 
 log = structlog.get_logger(__name__)
@@ -42,13 +43,17 @@ class RungStops:
         seen = set()
         for order in resting.select_related("plan"):
             seen.add(order.order_link_id)
-            wanted = stop_wanted(order.plan)
-            carried = self._told.get(order.order_link_id, PlanSpec.from_json(order.plan.spec).stop)
-            if wanted is not None and wanted != carried and self._is_behind(order, wanted):
-                self._tell(order, wanted)
+            with plan_skipped(self.context, order.plan):
+                self._look(order)
         for known in (self._told, self._tried):
             for ref in known.keys() - seen:
                 del known[ref]
+
+    def _look(self, order: Order) -> None:
+        wanted = stop_wanted(order.plan)
+        carried = self._told.get(order.order_link_id) or PlanSpec.from_json(order.plan.spec).stop
+        if wanted is not None and wanted != carried and self._is_behind(order, wanted):
+            self._tell(order, wanted)
 
     def _is_behind(self, order: Order, stop: Decimal) -> bool:
         """A stop beyond the rung's own price is refused by the venue, and fires before the rung is reached."""

@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 
 from accounts.selectors.trading_accounts import trading_account
 from avigrid.common import heartbeats
-from avigrid.kernel.errors import Rejected
+from avigrid.kernel.errors import Bug, Rejected
 from avigrid.kernel.money import ZERO, decimal_from_float
 from avigrid.kernel.orders import OrderRole
 from marketdata.selectors import bars, instruments, prices
@@ -159,11 +159,12 @@ def _open_plan(
     base_coin: str,
     max_leverage: Decimal,
 ) -> OpenPlan:
-    spec = PlanSpec.from_json(plan.spec)
-    stop = plan.stop_price if plan.stop_price is not None else spec.stop
+    spec = _spec_of(plan)
     filled = abs(position.size) if position else ZERO
     average = position.entry_value_usd / filled if position and filled else None
-    mark = marks[plan.symbol].mark if plan.symbol in marks else (average or spec.entry)
+    planned = spec.entry if spec else next((order.price for order in entries if order.price), ZERO)
+    mark = marks[plan.symbol].mark if plan.symbol in marks else (average or planned)
+    stop = plan.stop_price if plan.stop_price is not None else (spec.stop if spec else mark)
     # At the planned price, as the plan's own loss is stated; the limit a little beyond it is the slippage allowed for.
     lines = [OrderLine(order.quantity - order.filled_qty, order.reference_price or order.price) for order in entries]
     risk = open_risk_usd(
@@ -173,11 +174,13 @@ def _open_plan(
         avg_price=average,
         pending=lines,
         mark_price=mark,
-        exit_fee_ratio=spec.taker_fee,
+        exit_fee_ratio=spec.taker_fee if spec else ZERO,
     )
+    if spec is None:
+        risk = max(risk, plan.r_usd)  # what it may still do nobody can say: at the least what it was meant to risk
     quantity = filled + sum((line.quantity for line in lines), ZERO)
     notional = filled * mark + sum((line.quantity * (line.price or mark) for line in lines), ZERO)
-    if _may_buy_again(plan, spec):
+    if spec is not None and _may_buy_again(plan, spec):
         # a sold rung is re-armed without a new verdict: until then it counts as if it were
         risk = max(risk, spec.planned_loss_usd)
         quantity, notional = max(quantity, spec.quantity), max(notional, spec.notional_usd)
@@ -191,6 +194,14 @@ def _open_plan(
         quantity=quantity,
         margin_usd=notional / max_leverage,
     )
+
+
+def _spec_of(plan: Plan) -> PlanSpec | None:
+    """None where it cannot be read: one bad row must not keep everybody from deciding."""
+    try:
+        return PlanSpec.from_json(plan.spec)
+    except Bug:
+        return None
 
 
 def _may_buy_again(plan: Plan, spec: PlanSpec) -> bool:

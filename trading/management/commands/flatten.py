@@ -41,11 +41,14 @@ class Command(BaseCommand):
                 self.stderr.write(f"account {account_id}: {error.message} ({error.code})")
                 failed = True
                 continue
+            except KeyboardInterrupt:
+                self.stderr.write(f"account {account_id}: interrupted, NOT KNOWN TO BE FLAT")
+                sys.exit(130)
             if outcome.done:
                 self.stdout.write(f"account {account_id}: flat, says the venue; halted")
             else:
                 self.stderr.write(f"account {account_id}: NOT FLAT: {', '.join(outcome.still_held) or 'no answer'}")
-            for text in dict.fromkeys(outcome.errors):
+            for text in (*dict.fromkeys(outcome.errors), *outcome.unwritten):
                 self.stderr.write(f"account {account_id}: {text}")
             failed = failed or not outcome.done
         if failed:

@@ -39,9 +39,9 @@ class Command(BaseCommand):
                 self.stderr.write(f"account {account_id}: {error.message} ({error.code})")
                 failed = True
                 continue
-            what = "no entries rest at the venue" if outcome.done else "the venue still shows entries"
+            what = "no entries rest at the venue" if outcome.done else "this is NOT DONE"
             self.stdout.write(f"account {account_id}: halted, {outcome.entries_cancelled} entries cancelled, {what}")
-            for text in outcome.errors:
+            for text in (*outcome.errors, *outcome.unwritten):
                 self.stderr.write(f"account {account_id}: {text}")
             failed = failed or not outcome.done
         if failed:

@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand
 from accounts.ciphers import keep_token
 from avigrid.kernel.errors import AviGridError
 from trading.runtime.execution import Execution, Exit
+from trading.runtime.hang_limit import hang_limit
 
 
 class Command(BaseCommand):
@@ -25,7 +26,8 @@ class Command(BaseCommand):
         execution.listen_to_signals()
         keep_token()
         try:
-            code = execution.run()
+            with hang_limit():
+                code = execution.run()
         except AviGridError as error:
             self.stderr.write(f"{error.message} ({error.code})")
             sys.exit(Exit.FAILED)
