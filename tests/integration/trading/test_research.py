@@ -1,18 +1,19 @@
 """Research runs beside trading: asked for, spread over workers, cancelled, taken over, kept as they ended."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 import pytest
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, OperationalError, connection, transaction
 
 from accounts.models import AuditEntry
 from avigrid.exchange.kline_table import KlineTable
 from avigrid.kernel.errors import Rejected
 from marketdata.models import KlineSource
 from marketdata.services.klines import klines_bulk_store
-from tests.unit.trading.backtest.synthetic import bars
+from tests.unit.trading.backtest.synthetic import bars, filters, market
 from trading.avi5.config import InvalidConfig, StrategyConfig
 from trading.backtest.driver import run_backtest
 from trading.backtest.filters import instrument_from_bars
@@ -30,6 +31,7 @@ from trading.services.research import (
     research_tend,
     research_touch,
 )
+from trading.services.research_bars import joint_hash
 from trading.services.research_fence import ResearchWrite, research_fence
 from trading.services.research_work import backtest_work, calibration_work, sweep_missing, sweep_part_work
 from trading.services.strategy_versions import strategy_version_create
@@ -89,7 +91,105 @@ def test_what_has_ended_is_never_changed(stored: None) -> None:
     backtest_work(run.pk, now=now)
     with pytest.raises(DatabaseError, match="never changed"), transaction.atomic():
         ResearchRun.objects.filter(pk=run.pk).update(result={"flattering": True})
+    with pytest.raises(DatabaseError, match="never changed"), transaction.atomic():
+        ResearchRun.objects.filter(pk=run.pk).delete()
     assert not research_cancel(run_id=run.pk, actor="test", now=NOW)
+
+
+def test_the_parts_of_what_has_ended_are_never_changed(stored: None) -> None:
+    run = _start("sweep", axes={"theta": [0.2]})
+    sweep_missing(run.pk, now=now)
+    ResearchShard.objects.create(run=_start("sweep", axes={"theta": [0.3]}), number=0, rows={}).delete()
+    sweep_part_work(run.pk, 0, now=now)
+    for change in (lambda rows: rows.update(rows={"flattering": True}), lambda rows: rows.delete()):
+        with pytest.raises(DatabaseError, match="its parts are never changed"), transaction.atomic():
+            change(ResearchShard.objects.filter(run=run))
+    assert ResearchShard.objects.get(run=run).rows["rows"]
+
+
+def test_a_part_that_breaks_ends_the_run(stored: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    run = _start("sweep", axes={"theta": [0.2]})
+    sweep_missing(run.pk, now=now)
+    monkeypatch.setattr(research_work, "sweep_run", broken)
+    with pytest.raises(ZeroDivisionError):
+        sweep_part_work(run.pk, 0, now=now)
+    run.refresh_from_db()
+    assert (run.status, run.error) == ("failed", "Bug: ZeroDivisionError")
+
+
+def test_a_database_that_went_away_ends_no_run(stored: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object, **__: object) -> None:
+        raise OperationalError("server closed the connection")
+
+    run = _start()
+    monkeypatch.setattr(research_work, "loaded_bars", away)
+    with pytest.raises(OperationalError):
+        backtest_work(run.pk, now=now)
+    run.refresh_from_db()
+    assert run.status == "running"
+
+
+def test_a_long_calibration_gives_signs_of_life(stored: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its clock goes on a minute at every look; nobody else may claim the run meanwhile, and it can be cancelled."""
+    clock = [NOW]
+
+    def ticking() -> datetime:
+        clock[0] += timedelta(minutes=1)
+        return clock[0]
+
+    seen: list[datetime] = []
+
+    def touched(*, run_id: int, now: datetime, done: int | None = None) -> bool:
+        seen.append(now)
+        assert research_claim(run_id=run_id, now=now + timedelta(minutes=5)) is None
+        return research_touch(run_id=run_id, now=now, done=done)
+
+    monkeypatch.setattr(research_work, "research_touch", touched)
+    run = _start("calibrate", train_days=1, test_days=1, step_days=1)
+    calibration_work(run.pk, now=ticking)
+    run.refresh_from_db()
+    assert (run.status, run.error) == ("done", "")
+    assert len(seen) >= 1 + 1 + len(run.result["folds"])
+    cancelled = _start("calibrate", train_days=1, test_days=1, step_days=1)
+    monkeypatch.setattr(research_work, "research_touch", lambda **_: True)
+    ResearchRun.objects.filter(pk=cancelled.pk).update(cancel_requested=False)
+    calibration_work(cancelled.pk, now=ticking)
+    cancelled.refresh_from_db()
+    assert cancelled.result is None
+
+
+def test_runs_begin_where_they_are_asked_to(stored: None) -> None:
+    """1,500 bars from 2025-09-24 00:00 on; each kind as the pure function with the same first decision."""
+    asked = {"from": "2025-09-26T12:00"}
+    sweep = _start("sweep", axes={"theta": [0.1, 0.2]}, **asked)
+    sweep_missing(sweep.pk, now=now)
+    sweep_part_work(sweep.pk, 0, now=now)
+    backtest = _start(config={"profile": "swing", "theta": 0.1}, **asked)
+    backtest_work(backtest.pk, now=now)
+    sweep.refresh_from_db()
+    backtest.refresh_from_db()
+    row = next(row for row in sweep.result["top"] if row["changes"]["theta"] == 0.1)
+    metrics = backtest.result["metrics"]
+    assert (row["plans"], row["trades"]) == (metrics["plans"], metrics["trades"])
+    assert sweep.result["used_proxy"] is True
+    calibration = _start("calibrate", train_days=1, test_days=1, step_days=1, **asked)
+    calibration_work(calibration.pk, now=now)
+    calibration.refresh_from_db()
+    first = datetime(2025, 9, 26, 12, tzinfo=UTC).timestamp() * 1000
+    assert min(fold["train_from_ms"] for fold in calibration.result["folds"]) > first
+    assert calibration.result["used_proxy"] is True
+
+
+def test_changed_bars_of_any_of_many_symbols_are_noticed(stored: None) -> None:
+    made = market(400)
+    many = [(replace(made, data_hash=f"{n:016x}"), filters()) for n in range(6)]
+    other = [*many[:5], (replace(made, data_hash="f" * 16), filters())]
+    assert joint_hash(many[:2]) == f"{0:016x}-{1:016x}"
+    assert joint_hash(many) != joint_hash(other)
+    assert len(joint_hash(many)) == 64
 
 
 def test_a_sweep_is_spread_over_parts_and_goes_on_where_it_stopped(stored: None, small_shards: None) -> None:
@@ -175,7 +275,8 @@ def test_two_workers_do_not_do_the_same_run() -> None:
 def test_what_waits_too_long_is_handed_out_again() -> None:
     sent: list[tuple[str, list[int]]] = []
 
-    def send(name: str, args: list[int], **_: object) -> None:
+    def send(name: str, args: list[int], *, expires: float, **_: object) -> None:
+        assert expires == 120.0  # or every minute without a worker would add a message to the queue
         sent.append((name, args))
 
     run = _start()
