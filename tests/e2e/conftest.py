@@ -1,6 +1,7 @@
 """A real desk (every process of `manage.py demo`) and a real Chromium in front of it."""
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -83,17 +84,23 @@ def sessions(desk: RunningDesk, browser: Any) -> Callable[[str], Any]:
 
 @pytest.fixture
 def enter(desk: RunningDesk, browser: Any, sessions: Callable[[str], Any]) -> Iterator[Callable[..., Visit]]:
-    """`enter("admin", "risk/")`: a page of somebody who is logged in already; `clock`: its time can be moved."""
+    """`enter("admin", "risk/")`: a page of somebody who is logged in already; `clock`: its time can be moved, and is
+    wrong by `clock_off_s`.
+    """
     contexts = []
 
-    def open_as(role: str, path: str = "", *, clock: bool = False, **options: Any) -> Visit:
+    def open_as(
+        role: str, path: str = "", *, clock: bool = False, clock_off_s: float = 0, language: str = "", **options: Any
+    ) -> Visit:
         options = {"color_scheme": "dark", "viewport": {"width": 1440, "height": 900}, **options}
         context = browser.new_context(storage_state=sessions(role), **options)
         contexts.append(context)
         visit = Visit(context.new_page(), [])
         visit.listen()
-        if clock:
-            visit.page.clock.install()
+        if language:
+            context.add_cookies([{"name": "django_language", "value": language, "url": desk.url}])
+        if clock or clock_off_s:
+            visit.page.clock.install(time=time.time() + clock_off_s)
         visit.page.goto(desk.url + path)
         return visit
 

@@ -14,6 +14,8 @@ from avigrid.common import push
 from avigrid.kernel.instrument import FeeRates
 from marketdata.selectors.instruments import instrument, whitelist
 from risk.models import EntryMark
+from risk.selectors.limits import limits_of
+from risk.services.meters import entry_note
 from trading.avi5.config import StrategyConfig
 from trading.avi5.levels import build_plan
 from trading.models import OPEN_PLAN_STATUSES, Decision, Plan, Signal
@@ -26,14 +28,19 @@ VALID_S = 120
 ATR_RATIO = 0.004
 
 
-def offer() -> dict[str, object]:
-    """On a symbol without a plan and without a late entry; the risk checks are the real ones."""
+def offer(*, frees_in_s: float = 0) -> dict[str, object]:
+    """On a symbol without a plan and without a late entry; the risk checks are the real ones.
+
+    `frees_in_s`: somebody entered the same side so lately that it may be placed only then.
+    """
     account = primary_account()
     assert account is not None
     clock = exchange_time(account.pk)
     assert clock is not None
     taken = set(Plan.objects.filter(status__in=OPEN_PLAN_STATUSES).values_list("symbol", flat=True))
-    taken |= set(EntryMark.objects.values_list("symbol", flat=True))
+    now = from_ms(clock.now_ms)
+    churn = timedelta(seconds=limits_of(account.pk).anti_churn_s)
+    taken |= set(EntryMark.objects.filter(entered_at__gt=now - churn).values_list("symbol", flat=True))
     marks = marks_of({symbol for symbol in whitelist() if symbol not in taken})
     symbol = min(marks)
     spec = build_plan(
@@ -46,7 +53,6 @@ def offer() -> dict[str, object]:
         fees=FeeRates(),
         r_usd=Decimal(10),
     )
-    now = from_ms(clock.now_ms)
     rule = {"rule": "spread", "passed": True, "value": 1.5, "threshold": 5.0, "unit": "bps"}
     with transaction.atomic():
         decision = Decision.objects.create(
@@ -71,5 +77,8 @@ def offer() -> dict[str, object]:
             created_at=now,
             valid_until=now + timedelta(seconds=VALID_S * clock.rate_ratio),
         )
+        if frees_in_s:
+            entered = now - churn + timedelta(seconds=frees_in_s * clock.rate_ratio)
+            entry_note(account_id=account.pk, symbol=symbol, direction=1, at=entered)
         push.event("signal", {"id": signal.pk, "symbol": symbol, "status": "new"})
     return {"id": signal.pk, "symbol": symbol}

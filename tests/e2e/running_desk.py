@@ -65,24 +65,34 @@ class RunningDesk:
             timeout=60,
         )
 
+    def shell(self, script: str) -> str:
+        """Run in the desk's own environment; what it printed last."""
+        answer = self.manage("shell", "-v", "0", "-c", script)
+        assert answer.returncode == 0, answer.stderr
+        return (answer.stdout.splitlines() or [""])[-1]
+
     def arm(self) -> None:
         """Whatever an earlier story halted trades again; the story of re-arming is told elsewhere."""
-        script = (
+        self.shell(
             "from accounts.selectors.people import user_by_email; from accounts.selectors.trading_accounts import *; "
             "from risk.core.states import State; from risk.services.states import rearm; "
             "rearm(account_id=primary_account().pk, symbol=None, to=State.ACTIVE, reason='next story', "
             f"actor=user_by_email({self.people['admin']['email']!r}), otp_used=True)"
         )
-        answer = self.manage("shell", "-v", "0", "-c", script)
-        assert answer.returncode == 0, answer.stderr
 
-    def offer(self) -> tuple[int, str]:
+    def offer(self, *, frees_in_s: float = 0) -> tuple[int, str]:
         """Put a signal on offer; its number and symbol."""
-        script = "import json; from tests.e2e.offer import offer; print(json.dumps(offer()))"
-        answer = self.manage("shell", "-v", "0", "-c", script)
-        assert answer.returncode == 0, answer.stderr
-        found = json.loads(answer.stdout.splitlines()[-1])
+        script = f"import json; from tests.e2e.offer import offer; print(json.dumps(offer(frees_in_s={frees_in_s})))"
+        found = json.loads(self.shell(script))
         return found["id"], found["symbol"]
+
+    def alarm(self, sentence: str) -> None:
+        """Tell people something critical."""
+        self.shell(
+            "from django.utils import timezone; from trading.services.alerts import alert_raise; "
+            f"alert_raise(kind='test', severity='critical', dedupe_key={sentence!r}, sentence={sentence!r}, "
+            "now=timezone.now())"
+        )
 
 
 def eventually(condition: Callable[[], Any], timeout_s: float = 20.0, what: str = "condition") -> Any:

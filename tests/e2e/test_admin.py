@@ -7,7 +7,8 @@ import pytest
 
 from tests.e2e.conftest import Visit
 from tests.e2e.running_desk import RunningDesk, log_in, next_code
-from tests.e2e.test_research import SLOW_MS, faults, stands
+from tests.e2e.standing import faults, stands
+from tests.e2e.test_research import SLOW_MS
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

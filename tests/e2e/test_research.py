@@ -7,44 +7,12 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import Visit
-from tests.e2e.running_desk import ARTEFACTS, ROOT, RunningDesk
+from tests.e2e.running_desk import RunningDesk
+from tests.e2e.standing import stands
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 SLOW_MS = 90_000
-_FINDINGS = """async () => (await axe.run(document, {resultTypes: ["violations"]})).violations
-    .filter((found) => ["serious", "critical"].includes(found.impact))
-    .map((found) => `${found.id}: ${found.nodes.slice(0, 3).map((node) => node.html.slice(0, 200)).join(" | ")}`)"""
-
-
-def stands(page: Any, name: str, *, reload: bool = False) -> None:
-    """No serious finding of axe in either theme, nothing wider than a phone or a desk.
-
-    `reload`: for pages that look at the theme only when they are loaded.
-    """
-    ARTEFACTS.mkdir(parents=True, exist_ok=True)
-    for theme in ("dark", "light"):
-        page.emulate_media(color_scheme=theme)
-        if reload:
-            page.reload()
-        page.evaluate(AXE.read_text())
-        assert page.evaluate(_FINDINGS) == [], (name, theme)
-        for width in (390, 1440):
-            page.set_viewport_size({"width": width, "height": 900})
-            too_wide = page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
-            assert too_wide <= 0, f"{name}, {width} px, {theme}: {too_wide} px stick out"
-            page.screenshot(path=ARTEFACTS / f"{name}-{width}-{theme}.png", full_page=True)
-
-
-def faults(page: Any) -> list[str]:
-    """Of one page as it is now: axe's serious findings, and what sticks out on a phone."""
-    page.evaluate(AXE.read_text())
-    found = list(page.evaluate(_FINDINGS))
-    page.set_viewport_size({"width": 390, "height": 844})
-    too_wide = page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
-    page.set_viewport_size({"width": 1440, "height": 900})
-    return [*found, f"{too_wide} px stick out at 390 px"] if too_wide > 0 else found
 
 
 def start(page: Any, desk: RunningDesk, kind: str, *, overrides: str = "", axes: str = "") -> str:
@@ -61,9 +29,9 @@ def start(page: Any, desk: RunningDesk, kind: str, *, overrides: str = "", axes:
 
 
 def test_a_backtest_from_the_form_to_the_report_and_side_by_side(
-    desk: RunningDesk, visit: Callable[..., Visit]
+    desk: RunningDesk, enter: Callable[..., Visit]
 ) -> None:
-    seen = visit("trader")
+    seen = enter("trader")
     page = seen.page
     page.set_default_timeout(SLOW_MS)
     first = start(page, desk, "backtest", overrides="theta=0.1")
@@ -88,8 +56,8 @@ def test_a_backtest_from_the_form_to_the_report_and_side_by_side(
     assert seen.complaints == []
 
 
-def test_a_sweep_shows_progress_and_is_cancelled(desk: RunningDesk, visit: Callable[..., Visit]) -> None:
-    seen = visit("trader")
+def test_a_sweep_shows_progress_and_is_cancelled(desk: RunningDesk, enter: Callable[..., Visit]) -> None:
+    seen = enter("trader")
     page = seen.page
     page.set_default_timeout(SLOW_MS)
     many = ", ".join(f"{0.05 + step * 0.004:.3f}" for step in range(100))
@@ -105,9 +73,9 @@ def test_a_sweep_shows_progress_and_is_cancelled(desk: RunningDesk, visit: Calla
     assert seen.complaints == []
 
 
-def test_what_is_wrong_is_said_at_its_field(desk: RunningDesk, visit: Callable[..., Visit]) -> None:
+def test_what_is_wrong_is_said_at_its_field(desk: RunningDesk, enter: Callable[..., Visit]) -> None:
     """By keyboard: the field in error has the focus."""
-    page = visit("trader").page
+    page = enter("trader").page
     page.set_default_timeout(SLOW_MS)
     page.goto(desk.url + "research/")
     page.check("input[name=kind][value=calibrate]")
