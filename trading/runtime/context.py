@@ -14,6 +14,7 @@ from avigrid.common.leases import HeldLease
 from avigrid.exchange.ports import MarketReader, OrderGateway
 from avigrid.kernel.clock import Clock
 from avigrid.kernel.portfolio import VenuePosition
+from trading.runtime.breakers import Breakers
 from trading.runtime.prices import PriceReader
 from trading.services.locking import account_transaction
 
@@ -35,6 +36,8 @@ class Context:
     rng: random.Random = field(default_factory=random.Random)
     positions: dict[tuple[str, int], VenuePosition] = field(default_factory=dict)
     redis_down: bool = False
+    stream_up: bool = False
+    breakers: Breakers = field(default_factory=Breakers)
     pulse: Callable[[], None] = field(default=lambda: None)
     """Between two questions to the venue, never inside a transaction: lease and heartbeat go on."""
 

@@ -84,7 +84,6 @@ class Execution:
         self._is_database_up = True
         self.is_ready = False
         self.stream = "connecting"
-        self._is_stream_up = False
 
     # -- life ---------------------------------------------------------------------------------------------------
 
@@ -216,7 +215,7 @@ class Execution:
     @property
     def _may_enter(self) -> bool:
         """A fill that cannot be heard cannot be protected in time: no entry without the private stream."""
-        return self.is_ready and self._is_stream_up and self.surroundings.are_good
+        return self.is_ready and self.context.stream_up and self.surroundings.are_good
 
     def _digest(self) -> Effects:
         """Pending items in order; they leave the list only once they are committed."""
@@ -259,7 +258,7 @@ class Execution:
     def _stream_state(self, state: StreamState) -> None:
         self.stream = state.kind
         if state.kind in ("up", "down"):
-            self._is_stream_up = state.kind == "up"
+            self.context.stream_up = state.kind == "up"
         INCIDENTS.stream(state.kind)
         log.info("private_stream", state=state.kind, reason=state.reason)
         if state.kind in ("up", "gap") and self.is_ready:

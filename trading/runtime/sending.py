@@ -4,20 +4,18 @@ Nothing else in the system creates orders at the venue. A crash between any two 
 (never sent), `submitting` (becomes unknown at the next start) or as the venue has it.
 """
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 import structlog
-from django.db.models import Count, Max, Q
+from django.db.models import Count, Max
 
 from avigrid.kernel.errors import (
     AviGridError,
     DuplicateOrder,
     OperatorNeeded,
-    OrderNotFound,
     OutcomeUnknown,
     Rejected,
     Retryable,
@@ -27,8 +25,10 @@ from risk.core.states import Environment, State
 from risk.selectors.guards import effective_state
 from risk.selectors.limits import limits_of
 from trading.engine.lifecycle import OrderEventKind
-from trading.models import LIVE_STATUSES, Order, PlanStatus
+from trading.models import Order, PlanStatus
 from trading.runtime import gauges
+from trading.runtime.breakers import AFTER, OPEN_FOR
+from trading.runtime.cancelling import Cancelling
 from trading.runtime.context import Context
 from trading.runtime.faults import fault_point
 from trading.runtime.guarding import plan_guarded
@@ -41,23 +41,10 @@ from trading.services.order_events import order_event_apply
 log = structlog.get_logger(__name__)
 
 ENTRY_MAX_AGE = timedelta(seconds=60)
-CANCEL_AGAIN = timedelta(seconds=3)
-_CANCELS_AT_ONCE = 5
-_BREAKER_AFTER = 3
-_BREAKER_OPEN = timedelta(seconds=60)
 _MAX_BACKOFF_S = 30.0
 _CLOSES_AT_ONCE = 3
 _CLOSE_PAUSE_MAX_S = 60.0
 _LANES = {OrderRole.CLOSE.value: 0, OrderRole.TAKE_PROFIT.value: 1, OrderRole.ENTRY.value: 2}
-
-
-@dataclass(slots=True)
-class Breaker:
-    """Identical refusals in a row open it: the same mistake is not sent all day."""
-
-    code: str = ""
-    count: int = 0
-    open_until: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -67,7 +54,6 @@ class Sender:
     """Books what was heard meanwhile: a fill must not wait for a whole ladder to be sent."""
     _not_before: dict[int, datetime] = field(default_factory=dict)
     _failures: dict[int, int] = field(default_factory=dict)
-    _breakers: dict[tuple[str, str], Breaker] = field(default_factory=dict)
     _leverage_set: set[str] = field(default_factory=set)
     _entries_pause: datetime | None = None
     """The venue's budget is spent: cancels and exits go first until then."""
@@ -75,21 +61,32 @@ class Sender:
     """Order link ids whose fate should be asked for now."""
     entries_ready: bool = False
     """False until the start-up reconciliation is good: nothing opens before."""
+    _silent: set[str] = field(default_factory=set)
+    """Roles that had no answer in this round: the next one would hold up all others just as long."""
+    _sent_today: int | None = None
+    """Counted once a round."""
+    cancelling: Cancelling = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.cancelling = Cancelling(self.context, self.doubted)
 
     def run(self) -> None:
-        """Cancels first, then closes, exits, entries."""
-        self._cancels()
+        """Cancels first, then closes, exits, entries. Of what gets no answer the rest waits for the next round."""
+        self._silent.clear()
+        self._sent_today, self.cancelling.is_silent = None, False
+        self.cancelling.run()
         now = self.context.now()
         intents = Order.objects.filter(account_id=self.context.account_id, status=OrderStatus.INTENT.value)
         for order in sorted(intents.select_related("plan"), key=lambda row: (_LANES[row.role], row.pk)):
             due = self._not_before.get(order.pk)
-            if due is not None and due > now:
+            if order.role in self._silent or (due is not None and due > now):
                 continue
+            self.context.pulse()
             if order.role == OrderRole.ENTRY.value:
                 if self._entries_pause is not None and now < self._entries_pause:
                     continue
                 self.drain()
-                self._cancels()
+                self.cancelling.run()
             elif order.role == OrderRole.CLOSE.value and self._close_waits(order, now):
                 continue
             self._send(order)
@@ -102,44 +99,6 @@ class Sender:
             return False
         pause_s = min(2.0 ** min(found["count"] - _CLOSES_AT_ONCE, 6), _CLOSE_PAUSE_MAX_S)
         return bool(now < found["last"] + timedelta(seconds=pause_s))
-
-    def _cancels(self) -> None:
-        now = self.context.now()
-        asked = (
-            Order.objects.filter(
-                account_id=self.context.account_id, cancel_requested_at__isnull=False, status__in=LIVE_STATUSES
-            )
-            .exclude(status__in=(OrderStatus.INTENT.value, OrderStatus.SUBMITTING.value))
-            .filter(Q(cancel_sent_at__isnull=True) | Q(cancel_sent_at__lt=now - CANCEL_AGAIN))
-        )
-        orders = list(asked)
-        for order, error in zip(orders, self._together(orders), strict=True):
-            self._cancelled(order, error)
-
-    def _together(self, orders: Sequence[Order]) -> list[AviGridError | None]:
-        """Only the calls run side by side: a ladder of rungs should not wait for one round trip after the other."""
-        if len(orders) < 2:
-            return [self._cancel(order) for order in orders]
-        with ThreadPoolExecutor(min(len(orders), _CANCELS_AT_ONCE), "cancel") as pool:
-            return list(pool.map(self._cancel, orders))
-
-    def _cancel(self, order: Order) -> AviGridError | None:
-        """Touches the venue, never the database."""
-        try:
-            self.context.gateway.cancel(symbol=order.symbol, order_link_id=order.order_link_id)
-            fault_point("after_cancel")
-        except AviGridError as error:
-            return error
-        return None
-
-    def _cancelled(self, order: Order, error: AviGridError | None) -> None:
-        if isinstance(error, Retryable):
-            return
-        if error is not None:
-            self.doubted.append(order.order_link_id)  # gone or not: ask what became of it
-            if not isinstance(error, OrderNotFound | OutcomeUnknown):
-                log.warning("cancel_refused", order=order.order_link_id, code=error.code)
-        Order.objects.filter(pk=order.pk).update(cancel_sent_at=self.context.now())
 
     def _send(self, order: Order) -> None:
         fault_point("before_send")
@@ -160,6 +119,7 @@ class Sender:
             if intent is None:
                 return
             order_event_apply(order=order, event=OrderEventKind.SEND, now=self.context.now())
+            self._sent_today = None if self._sent_today is None else self._sent_today + 1
             fault_point("inside_submitting")
         fault_point("after_submitting_commit")
         error: AviGridError | None = None
@@ -178,7 +138,7 @@ class Sender:
         if error is None:
             order.venue_order_id = order.venue_order_id or venue_order_id
             order_event_apply(order=order, event=OrderEventKind.ACK, now=now, evidence=f"venue id {venue_order_id}")
-            self._breakers.pop((order.symbol, order.role), None)
+            self.context.breakers.accepted(order.symbol, order.role)
             self._forget(order)
             gauges.ORDERS.labels(role=order.role, outcome="accepted").inc()
             return
@@ -188,6 +148,8 @@ class Sender:
             # A duplicate id proves that an earlier send arrived; what became of it only the venue can say.
             order_event_apply(order=order, event=OrderEventKind.UNCERTAIN, now=now, evidence=evidence)
             self.doubted.append(order.order_link_id)
+            if isinstance(error, OutcomeUnknown):
+                self._silent.add(order.role)
         elif isinstance(error, Retryable) or (isinstance(error, OperatorNeeded) and order.reduce_only):
             order_event_apply(order=order, event=OrderEventKind.NOT_SENT, now=now, evidence=evidence)
             self._back_off(order, error, now)
@@ -212,7 +174,10 @@ class Sender:
         """Checked in the transaction that marks it as sent, so that a halt committed before is always seen."""
         now = self.context.now()
         state = effective_state(self.context.account_id, order.symbol)
-        if order.role == OrderRole.ENTRY.value and not self._entry_may_go(order, state, now):
+        has_price = mark_price is not None
+        if order.role == OrderRole.ENTRY.value and not self._entry_may_go(order, state, now, has_price=has_price):
+            return False
+        if self.context.breakers.holds(order.symbol, order.role, now):
             return False
         if order.role == OrderRole.TAKE_PROFIT.value and state is State.HALTED:
             return False  # kept: exits are placed again once the halt ends; the stop protects meanwhile
@@ -225,7 +190,7 @@ class Sender:
             return False
         return True
 
-    def _entry_may_go(self, order: Order, state: State, now: datetime) -> bool:
+    def _entry_may_go(self, order: Order, state: State, now: datetime, *, has_price: bool) -> bool:
         why = ""
         if state is not State.ACTIVE:
             why = f"trading is {state.value}"
@@ -238,10 +203,9 @@ class Sender:
         if why:
             order_event_apply(order=order, event=OrderEventKind.WITHDRAW, now=now, evidence=why)
             return False
-        if not self.entries_ready or self.context.redis_down:
+        if not self.entries_ready or self.context.redis_down or not has_price:
             return False
-        breaker = self._breakers.get((order.symbol, order.role))
-        return breaker is None or breaker.open_until is None or now >= breaker.open_until
+        return not self._is_over_budget(now)
 
     def _leverage(self, symbol: str) -> None:
         """The setting our margin sums assume, once a symbol and process."""
@@ -271,17 +235,32 @@ class Sender:
         self._failures.pop(order.pk, None)
 
     def _count_refusal(self, order: Order, code: str, now: datetime) -> None:
-        breaker = self._breakers.setdefault((order.symbol, order.role), Breaker())
-        breaker.count = breaker.count + 1 if breaker.code == code else 1
-        breaker.code = code
-        if breaker.count >= _BREAKER_AFTER:
-            breaker.open_until = now + _BREAKER_OPEN
-            breaker.count = 0
-            alert_raise(
-                kind="circuit_open",
-                severity="warning",
-                dedupe_key=f"{order.symbol}:{order.role}:{code}:{now:%Y-%m-%d-%H-%M}",
-                sentence=f"{order.symbol}: {_BREAKER_AFTER} {order.role} orders in a row refused ({code}); pausing.",
-                now=now,
-                code=code,
-            )
+        if not self.context.breakers.refused(order.symbol, order.role, code, now):
+            return
+        is_close = order.role == OrderRole.CLOSE.value
+        then = "it is tried again more and more slowly" if is_close else f"none is sent for {OPEN_FOR.seconds} s"
+        alert_raise(
+            kind="circuit_open",
+            severity="warning",
+            dedupe_key=f"{order.symbol}:{order.role}:{code}:{now:%Y-%m-%d-%H-%M}",
+            sentence=f"{order.symbol}: {AFTER} {order.role} orders in a row refused ({code}); {then}.",
+            now=now,
+            code=code,
+        )
+
+    def _is_over_budget(self, now: datetime) -> bool:
+        """Entries only: whatever gets out of the market always goes."""
+        limit = limits_of(self.context.account_id).orders_per_day
+        if self._sent_today is None:
+            day = Order.objects.filter(account_id=self.context.account_id, created_at__gt=now - timedelta(days=1))
+            self._sent_today = day.exclude(submitted_at=None).count()
+        if self._sent_today < limit:
+            return False
+        alert_raise(
+            kind="order_budget",
+            severity="warning",
+            dedupe_key=f"{self.context.account_id}:{now:%Y-%m-%d}",
+            sentence=f"{self._sent_today} orders were sent within a day, the limit is {limit}: no entry goes out.",
+            now=now,
+        )
+        return True

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 _REDIS_TIMEOUT_S = 0.5
+_READ_TIMEOUT_S = 5.0
+_WRITE_TIMEOUT_S = 3.0
+"""An answer that takes longer is asked for by evidence: cancels and stops of other orders must not wait behind it."""
 _WRITE_PATIENCE_S = 0.2
 """One thread does everything: an order that has to wait for its budget must not keep a cancel waiting."""
 
@@ -65,6 +68,8 @@ def open_venue(account_id: int, *, process: str = "execution", credentials: Cred
         account=str(account_id),
         redis_client=_redis(),
         on_call=_answered,
+        timeout_s=_READ_TIMEOUT_S,
+        write_timeout_s=_WRITE_TIMEOUT_S,
         write_patience_s=_WRITE_PATIENCE_S,
         on_budget_mode=lambda shared: log.warning("rate_budget_mode", shared=shared),
     )

@@ -1,6 +1,7 @@
 """Validation, paper, live: who may move a version, on which proof, and what the order path makes of it."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,6 +16,7 @@ from tests.support.api_world import ApiWorld
 from tests.support.users import login, make_user
 from trading.avi5.config import StrategyConfig
 from trading.models import Decision, ModelledPlan, Order, OutboxEvent, Plan, Signal, Stage, StageChange, StrategyVersion
+from trading.runtime.breakers import Breakers
 from trading.runtime.sending import Sender
 from trading.selectors.stages import stage_changes, stage_in_force, standing_override
 from trading.services.place_preview import place_preview
@@ -309,12 +311,12 @@ def test_an_entry_on_its_way_is_withdrawn_where_the_stage_fell_meanwhile(
     placed = [_place(world, world.signal(symbol)) for symbol in ("AAAUSDT", "BBBUSDT")]
     first, second = (Order.objects.select_related("plan").get(plan_id=one.plan_id, role="entry") for one in placed)
     context: Any = SimpleNamespace(
-        account_id=world.account.pk, environment=environment, redis_down=False, now=timezone.now
+        account_id=world.account.pk, environment=environment, redis_down=False, now=timezone.now, breakers=Breakers()
     )
     sender = Sender(context, entries_ready=True)
-    assert sender._may_send(first, None)
+    assert sender._may_send(first, Decimal(100))
     StrategyVersion.objects.filter(pk=world.version.pk).update(stage=stage)
-    assert not sender._may_send(second, None)
+    assert not sender._may_send(second, Decimal(100))
     second.refresh_from_db()
     assert second.status == "cancelled"
     assert "stage" in second.events.latest("id").evidence
