@@ -63,7 +63,7 @@ def test_the_dialog_offers_to_queue_and_says_why_and_how_long(world: ApiWorld, t
     dialog = trader.get(f"/signals/{signal.pk}/confirm").content.decode()
     button = re.search(r'<button class="button primary"[^>]*>([^<]*)</button>', dialog)
     assert button is not None
-    assert button.group(1) == "Queue"
+    assert button.group(1) == "Queue it"
     assert "disabled" not in button.group(0)
     assert re.search(r"The last long entry on AAAUSDT was too recent; free in (600|59\d) s\.", dialog)
     assert re.search(r'data-until="[^"]+"', dialog)
