@@ -22,6 +22,21 @@ _KIND_WORDS = {
 _FIELD_OF = {"from": "since", "to": "until", "kind": "kind", "symbols": "symbols", "axes": "axes"}
 _OWN = ("train_days", "test_days", "step_days", "r_usd", "equity_usd")
 _DAY_BARS = 288
+_WARM_UP_DAYS = 2
+_LEAST_DAYS = 10
+
+
+def _walk_that_fits(stored: Sequence[StoredRange]) -> dict[str, int]:
+    """The usual walk where there is history for it, else one with four steps over what the symbols have in common."""
+    usual = WalkForward()
+    if not stored:
+        return {}
+    first_ms, last_ms = max(known.first_ms for known in stored), min(known.last_ms for known in stored)
+    days = (last_ms - first_ms) // 86_400_000 - _WARM_UP_DAYS
+    if days >= usual.train_days + usual.test_days or days < _LEAST_DAYS:
+        return {}
+    step = max(1, days // 8)
+    return {"train_days": days - 4 * step, "test_days": step, "step_days": step}
 
 
 class ResearchForm(forms.Form):
@@ -56,6 +71,8 @@ class ResearchForm(forms.Form):
         self.base, self.stored = base, {known.symbol: known for known in stored}
         self.fields["symbols"].choices = [(symbol, symbol) for symbol in self.stored]  # type: ignore[attr-defined]
         self.params: dict[str, object] = {}
+        for name, days in _walk_that_fits(stored).items():
+            self.fields[name].initial = days
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data

@@ -5,13 +5,16 @@ import re
 import select
 import signal
 import sys
+import threading
 import time
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connection
 
 from avigrid.common.embedded import EmbeddedUnavailable
+from avigrid.kernel.errors import AviGridError
 from trading.avi5.config import StrategyConfig
 from trading.runtime.launch import Desk, DeskOptions, LaunchError
 
@@ -83,6 +86,7 @@ class Command(BaseCommand):
             ]
         )
         self._welcome(desk, data, time.monotonic() - started)
+        threading.Thread(target=self._history, args=(desk, data), name="history", daemon=True).start()
         while True:
             desk.supervisor.tend()
             # Enter prints fresh one-time codes, so that nobody needs a phone to look around
@@ -91,6 +95,25 @@ class Command(BaseCommand):
             elif select.select([sys.stdin], [], [], 0.2)[0]:
                 sys.stdin.readline()
                 self._codes(data)
+
+    def _history(self, desk: Desk, data: "DemoData") -> None:
+        """Beside the running desk: it may be looked at meanwhile."""
+        from trading.services.demo_data import demo_history_create
+
+        began = time.monotonic()
+        try:
+            bars = demo_history_create(
+                base_url=desk.simulator_url,
+                symbols=data.symbols,
+                seed=desk.options.seed,
+                is_synthetic=desk.options.source == "synthetic",
+            )
+        except AviGridError as error:  # a desk that is being stopped, or an exchange that is away: research waits
+            self.stderr.write(f"No history for research: {error.message}")
+            return
+        finally:
+            connection.close()
+        self.stdout.write(f"  {bars} bars of history for research are stored (after {time.monotonic() - began:.0f} s)")
 
     def _codes(self, data: "DemoData") -> None:
         from accounts.services.demo import demo_code
