@@ -26,11 +26,13 @@ class ComparisonRowSerializer(serializers.Serializer[object]):
 
 
 class ComparisonSerializer(serializers.Serializer[object]):
-    """`params` and `config` hold only what differs; `same_data` false: measured over other bars."""
+    """`params` and `config` hold only what differs; `same_data` false: measured over other bars; `proxied`: those of
+    the two whose imbalance was estimated from bars."""
 
     a = serializers.IntegerField(source="a.pk")
     b = serializers.IntegerField(source="b.pk")
     same_data = serializers.BooleanField()
+    proxied = serializers.ListField(child=serializers.IntegerField())
     params = ComparisonRowSerializer(many=True)
     config = ComparisonRowSerializer(many=True)
     measures = ComparisonRowSerializer(many=True)
@@ -69,6 +71,9 @@ class HeatHourSerializer(serializers.Serializer[object]):
 class HeatMapSerializer(serializers.Serializer[object]):
     run = serializers.IntegerField(source="run_id")
     recent_psi = serializers.FloatField()
+    used_proxy = serializers.BooleanField(help_text="true: imbalance was estimated from bars, no book was recorded")
+    r_usd = serializers.CharField()
+    is_of_files = serializers.BooleanField(help_text="true: made over files; its hours cannot be activated")
     folds = HeatFoldSerializer(many=True)
     hours = HeatHourSerializer(many=True)
 

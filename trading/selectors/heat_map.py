@@ -4,7 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from trading.backtest.result import BacktestSettings
 from trading.models import ResearchKind, ResearchRun, ResearchStatus
+from trading.selectors.research import used_proxy
+
+DEFAULT_R_USD = BacktestSettings().r_usd
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +50,13 @@ class HeatHour:
 
 @dataclass(frozen=True, slots=True)
 class HeatMap:
+    """`used_proxy`: imbalance was estimated from bars; `r_usd` is what sizes and refusals were worked out with."""
+
     run_id: int
     recent_psi: float
+    used_proxy: bool
+    r_usd: str
+    is_of_files: bool
     folds: tuple[HeatFold, ...]
     hours: tuple[HeatHour, ...]
 
@@ -62,6 +71,9 @@ def heat_map(run: ResearchRun) -> HeatMap | None:
     return HeatMap(
         run_id=run.pk,
         recent_psi=found["recent_psi"],
+        used_proxy=used_proxy(run),
+        r_usd=str(run.params.get("r_usd", DEFAULT_R_USD)),
+        is_of_files=bool(run.params.get("files")),
         folds=tuple(
             HeatFold(_utc(fold["train_from_ms"]), _utc(fold["train_to_ms"]), _utc(fold["test_to_ms"]), fold["psi"])
             for fold in folds

@@ -2,7 +2,7 @@
 
 from django.db.models import QuerySet
 
-from trading.models import ResearchRun
+from trading.models import ResearchKind, ResearchRun
 
 
 def research_runs(kind: str | None = None) -> QuerySet[ResearchRun]:
@@ -12,3 +12,11 @@ def research_runs(kind: str | None = None) -> QuerySet[ResearchRun]:
 
 def research_run(run_id: int) -> ResearchRun | None:
     return ResearchRun.objects.select_related("created_by").filter(pk=run_id).first()
+
+
+def used_proxy(run: ResearchRun) -> bool:
+    """Of some bar no order book was recorded: its imbalance is estimated from bars. Said wherever a result is shown."""
+    result = run.result or {}
+    if run.kind == ResearchKind.BACKTEST:
+        return any(symbol["used_proxy"] for symbol in result.get("data", ()))
+    return bool(result.get("used_proxy"))

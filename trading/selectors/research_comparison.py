@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from trading.models import ResearchKind, ResearchRun, ResearchStatus
-from trading.selectors.research import research_run
+from trading.selectors.research import research_run, used_proxy
 
 type Value = float | int | str | None
 _MEASURES = (
@@ -30,11 +30,15 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`config` and `params` hold only what differs. Numbers over other bars compare the bars too: `same_data`."""
+    """`config` and `params` hold only what differs. Numbers over other bars compare the bars too: `same_data`.
+
+    `proxied`: those of the two whose imbalance was estimated from bars.
+    """
 
     a: ResearchRun
     b: ResearchRun
     same_data: bool
+    proxied: tuple[int, ...]
     params: tuple[Row, ...]
     config: tuple[Row, ...]
     measures: tuple[Row, ...]
@@ -51,6 +55,7 @@ def compare_runs(first_id: int, second_id: int) -> Comparison | None:
         a=a,
         b=b,
         same_data=bool(a.data_hash) and a.data_hash == b.data_hash,
+        proxied=tuple(run.pk for run in (a, b) if used_proxy(run)),
         params=_differing(a.params, b.params),
         config=_differing(a.config, b.config),
         measures=tuple(_row(name, ours.get(name), theirs.get(name)) for name in names),

@@ -9,7 +9,7 @@ from django.db.models.fields.json import KT
 
 from trading.avi5.config import LIMITS, StrategyConfig
 from trading.models import ENDED, ResearchKind, ResearchRun, ResearchStatus
-from trading.selectors.research import research_run, research_runs
+from trading.selectors.research import research_run, research_runs, used_proxy
 
 LIST = 60
 COMPARABLE = 100
@@ -71,6 +71,7 @@ class SweepTable:
     lines: Sequence[SweepLine]
     configs: int
     not_legal: int
+    used_proxy: bool
 
 
 def run_rows(count: int = LIST) -> list[RunRow]:
@@ -120,7 +121,7 @@ def sweep_table(run: ResearchRun) -> SweepTable | None:
         return None
     fields = list(run.params.get("axes", {}))
     lines = [SweepLine([row["changes"].get(name) for name in fields], row) for row in result["top"]]
-    return SweepTable(fields, lines, result["configs"], result["not_legal"])
+    return SweepTable(fields, lines, result["configs"], result["not_legal"], used_proxy(run))
 
 
 def _row(run: ResearchRun, trades: str | None, sum_r: str | None) -> RunRow:

@@ -13,6 +13,7 @@ from risk.services.authority import require_admin
 from trading.avi5.config import StrategyConfig
 from trading.backtest.walk_forward import Calibration
 from trading.models import ResearchKind, ResearchRun, ResearchStatus, StrategyVersion
+from trading.selectors.research import used_proxy
 from trading.selectors.strategy import active_version, config_of
 from trading.services.strategy_versions import stage_of_next, strategy_version_create
 
@@ -31,7 +32,8 @@ def activate_calibration(
     """A new active version: the numbers in use with the run's theta(h) and dead hours.
 
     What was live starts over in validation. Raises Rejected: `otp_needed`, `reason_needed`, `admin_needed`,
-    `unknown_calibration`, `calibration_not_done`, `no_strategy`, `calibrated_on_other_numbers`, `already_in_use`.
+    `unknown_calibration`, `calibration_not_done`, `no_strategy`, `calibrated_on_files`, `calibrated_on_other_filters`,
+    `calibrated_on_other_numbers`, `already_in_use`.
     """
     require_admin(actor, reason=reason, otp_used=otp_used)
     run = ResearchRun.objects.filter(pk=run_id, kind=ResearchKind.CALIBRATE).first()
@@ -46,6 +48,7 @@ def activate_calibration(
     if active is None:
         raise Rejected("No strategy version is active.", code="no_strategy")
     config = config_of(active)
+    _require_own_bars(run)
     _require_same_numbers(run, config)
     found = run.result["calibrated_config"]
     wanted = config.replaced({name: found[name] for name in CALIBRATED})
@@ -64,7 +67,11 @@ def activate_calibration(
         action="calibration.activated",
         obj=run,
         before={"version": active.version, **{name: config.to_mapping()[name] for name in CALIBRATED}},
-        after={"version": version.version, **{name: wanted.to_mapping()[name] for name in CALIBRATED}},
+        after={
+            "version": version.version,
+            "used_proxy": used_proxy(run),
+            **{name: wanted.to_mapping()[name] for name in CALIBRATED},
+        },
         reason=reason,
         otp_used=otp_used,
     )
@@ -99,6 +106,20 @@ def calibration_result(found: Calibration, config: StrategyConfig) -> dict[str, 
     result: dict[str, object] = json.loads(found.to_json())
     result["calibrated_config"] = found.apply_to(config).to_mapping()
     return result
+
+
+def _require_own_bars(run: ResearchRun) -> None:
+    """What somebody's files or made-up steps gave is for looking at."""
+    if run.params.get("files"):
+        raise Rejected(
+            f"Calibration {run.pk} was made over files. Calibrate over the bars of this installation.",
+            code="calibrated_on_files",
+        )
+    if run.params.get("tick") or run.params.get("qty_step"):
+        raise Rejected(
+            f"Calibration {run.pk} was made with another tick or step. Calibrate with the instrument's own.",
+            code="calibrated_on_other_filters",
+        )
 
 
 def _require_same_numbers(run: ResearchRun, config: StrategyConfig) -> None:

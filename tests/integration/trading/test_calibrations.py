@@ -66,6 +66,7 @@ def test_its_hours_become_a_new_active_version_and_the_run_stays(active: Strateg
     assert (active.is_active, active.config) == (False, BASE.to_mapping())
     entry = AuditEntry.objects.get(action="calibration.activated")
     assert (entry.object_id, entry.otp_used, entry.reason) == (str(run.pk), True, "steady for three folds")
+    assert entry.after["used_proxy"] is True
     assert ResearchRun.objects.get(pk=run.pk).result == run.result
     with pytest.raises(Rejected) as refused:
         _activate(run, actor=make_user("admin"))
@@ -95,6 +96,27 @@ def test_other_numbers_refuse_its_hours_by_name(active: StrategyVersion) -> None
     with pytest.raises(Rejected, match=r"atr_mult_x 6\.0 \(in use: 8\.0\)") as refused:
         _activate(run)
     assert refused.value.code == "calibrated_on_other_numbers"
+    assert StrategyVersion.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("params", "code"),
+    [
+        ({"files": ["BTCUSDT_5m.csv.gz"]}, "calibrated_on_files"),
+        ({"tick": "0.5"}, "calibrated_on_other_filters"),
+        ({"qty_step": "1"}, "calibrated_on_other_filters"),
+    ],
+)
+def test_hours_of_other_bars_or_filters_are_refused(active: StrategyVersion, params: dict, code: str) -> None:
+    run = _calibration()
+    assert run.result is not None
+    other = ResearchRun.objects.create(
+        kind="calibrate", status="done", params={**run.params, **params}, config=run.config, shards=1, shards_done=1,
+        config_hash=run.config_hash, result=run.result, created_at=NOW, touched_at=NOW, ended_at=NOW,
+    )  # fmt: skip
+    with pytest.raises(Rejected) as refused:
+        _activate(other)
+    assert refused.value.code == code
     assert StrategyVersion.objects.count() == 1
 
 

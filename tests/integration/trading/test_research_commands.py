@@ -12,10 +12,12 @@ from avigrid.exchange.kline_table import KlineTable
 from marketdata.models import KlineSource
 from marketdata.services.klines import klines_bulk_store
 from tests.unit.trading.backtest.synthetic import bars
+from trading.avi5.config import StrategyConfig
 from trading.management.commands import sweep as sweep_command
 from trading.models import ResearchRun, ResearchShard
 from trading.services import research as research_service
 from trading.services.research_work import sweep_missing, sweep_part_work
+from trading.services.strategy_versions import strategy_version_create
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 1, 20, 12, tzinfo=UTC)
@@ -46,6 +48,7 @@ def test_calibrations_over_stored_bars_are_kept_and_compared(stored: None) -> No
     text = _told("calibrate", "--compare", str(a.pk), str(b.pk))
     assert text.startswith("same bars")
     assert any(line.split() == ["theta", "0.2", "0.3"] for line in text.splitlines())
+    assert f"run {a.pk}: imbalance by bar proxy" in text
     with pytest.raises(CommandError, match="not two finished runs"):
         _told("calibrate", "--compare", str(a.pk), "0")
 
@@ -97,6 +100,28 @@ def test_wrong_input_gets_a_sentence(stored: None, args: tuple[str, ...], senten
     with pytest.raises(CommandError, match=sentence):
         _told(*args)
     assert not ResearchRun.objects.exists()
+
+
+def test_numbers_of_the_active_version_where_asked_for(stored: None) -> None:
+    with pytest.raises(CommandError, match="no strategy version is active"):
+        _told("backtest", "--symbol", "TESTUSDT", "--config", "active")
+    strategy_version_create(config=StrategyConfig(theta=0.21), actor=None, now=NOW)
+    told = _told("backtest", "--symbol", "TESTUSDT", "--config", "active", "--set", "rungs=4")
+    expected = StrategyConfig(theta=0.21, rungs=4).config_hash
+    assert f"numbers: the active version avi5 v1 with rungs=4, config {expected}" in told
+
+
+def test_commands_work_inside_the_fence(stored: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    version = strategy_version_create(config=StrategyConfig(), actor=None, now=NOW)
+
+    def meddle(*_: Any, **__: Any) -> None:
+        type(version).objects.update(note="a better one")
+
+    for command in ("backtest", "sweep", "calibrate", "verify_strategy"):
+        monkeypatch.setattr(f"trading.management.commands.{command}.load", meddle)
+        axis = ("--axis", "theta=[0.1]") if command == "sweep" else ()
+        with pytest.raises(CommandError, match="research may not write trading_strategyversion"):
+            _told(command, "--symbol", "TESTUSDT", *axis)
 
 
 def test_a_database_without_tables_gets_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

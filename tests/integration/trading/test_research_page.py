@@ -226,7 +226,7 @@ def test_two_runs_side_by_side(stored: None, trader: Client) -> None:
     assert trader.get("/research/compare/?a=x&b=-1").status_code == 200
 
 
-def calibrated(**hours: Any) -> ResearchRun:
+def calibrated(*, used_proxy: bool = False, **params: Any) -> ResearchRun:
     """A finished calibration with one step: hour 13 was accepted with 0.45, hour 3 is dead, the others fall back."""
     config = StrategyConfig()
     rows = [
@@ -246,9 +246,12 @@ def calibrated(**hours: Any) -> ResearchRun:
         "train_trades": [0] * 24, "test_trades": [0] * 24,
     }  # fmt: skip
     return ResearchRun.objects.create(
-        kind="calibrate", status="done", params={"symbols": ["LONGUSDT"]}, config=config.to_mapping(),
+        kind="calibrate", status="done", params={"symbols": ["LONGUSDT"], **params}, config=config.to_mapping(),
         config_hash=config.config_hash, shards=1, shards_done=1, created_at=NOW, touched_at=NOW, ended_at=NOW,
-        result={"hours": rows, "folds": [fold], "recent_psi": 0.31, "calibrated_config": found.to_mapping()},
+        result={
+            "hours": rows, "folds": [fold], "recent_psi": 0.31, "calibrated_config": found.to_mapping(),
+            "used_proxy": used_proxy,
+        },
     )  # fmt: skip
 
 
@@ -263,6 +266,33 @@ def test_a_calibration_is_a_heat_map_that_reads_as_a_table(trader: Client) -> No
     assert cells[5][13] == "1.42"
     assert 'aria-label="dead"' in rows[3]
     assert "One-time code" not in page  # a trader only looks
+
+
+PROXY = "Imbalance was estimated from bars"
+
+
+def test_what_rests_on_the_bar_proxy_says_so_wherever_it_is_shown(stored: None, trader: Client) -> None:
+    sweep = run_of(kind="sweep", axes={"theta": [0.2]})
+    sweep_missing(sweep.pk, now=lambda: NOW)
+    sweep_part_work(sweep.pk, 0, now=lambda: NOW)
+    assert PROXY in trader.get(f"/research/{sweep.pk}/").content.decode()
+    proxied, seen = calibrated(used_proxy=True), calibrated()
+    assert PROXY in trader.get(f"/research/{proxied.pk}/").content.decode()
+    assert PROXY not in trader.get(f"/research/{seen.pk}/").content.decode()
+    pair = trader.get("/research/compare/", {"a": seen.pk, "b": proxied.pk}).content.decode()
+    assert re.search(rf"{PROXY}[^<]*: #{proxied.pk}\.", pair)
+    admin = login(Client(), make_user("admin"))
+    form = admin.get(f"/research/{proxied.pk}/").content.decode()
+    assert "These thetas were compared with an imbalance estimated from bars" in form
+    assert "Calibrated over LONGUSDT with 1 R = 100 USD." in form
+    assert "estimated from bars" not in admin.get(f"/research/{seen.pk}/").content.decode()
+
+
+def test_hours_found_over_files_are_only_shown() -> None:
+    admin = login(Client(), make_user("admin"))
+    page = admin.get(f"/research/{calibrated(files=['BTCUSDT_5m.csv.gz']).pk}/").content.decode()
+    assert "Made over files" in page
+    assert "activate-code" not in page
 
 
 def test_activating_needs_an_admin_with_a_fresh_code() -> None:

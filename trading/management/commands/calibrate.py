@@ -105,6 +105,8 @@ class Command(BaseCommand):
         if found is None:
             raise CommandError(f"runs {a} and {b} are not two finished runs of one kind")
         self.stdout.write("same bars" if found.same_data else "OTHER BARS: the numbers do not compare")
+        for run_id in found.proxied:
+            self.stdout.write(f"run {run_id}: imbalance by bar proxy")
         for row in (*found.params, *found.config, *found.measures):
             self.stdout.write(f"{row.name:24} {_told(row.a):>24} {_told(row.b):>24}")
 
