@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from django.db import connection
 
+from avigrid.kernel.errors import Bug
 from marketdata.selectors.times import PG_EPOCH_MS
 
 HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
@@ -63,6 +64,23 @@ def packed_out(query: str, params: list[Any], fields: dict[str, str]) -> npt.NDA
         cursor.execute(f"SELECT string_agg({row}, ''::bytea) FROM ({query}) AS wanted", params)  # noqa: S608
         blob = cursor.fetchone()[0]
     return np.frombuffer(b"" if blob is None else blob, dtype=np.dtype(list(fields.items())))
+
+
+_ARRAY_HEAD_BYTES = 20
+_ARRAY_ITEM = np.dtype([("#", ">i4"), ("item", ">f8")])
+
+
+def float_array(cell: bytes | None) -> npt.NDArray[np.float64]:
+    """A float8[] of one dimension as the wire has it: dimensions, type and bounds, then each item after its length."""
+    if cell is None:
+        raise Bug("an array is expected where the database says NULL", code="null_array")
+    items = np.frombuffer(cell, dtype=_ARRAY_ITEM, offset=_ARRAY_HEAD_BYTES)
+    return items["item"].astype(np.float64)
+
+
+def pg_integer(cell: bytes) -> int:
+    """An int8, or a timestamptz in microseconds since PostgreSQL's epoch."""
+    return int.from_bytes(cell, "big", signed=True)
 
 
 def copy_in(table: str, records: npt.NDArray[Any]) -> None:

@@ -16,7 +16,7 @@ from decimal import Decimal
 import django
 
 from avigrid.kernel.instrument import FeeRates
-from avigrid.kernel.market import Kline
+from avigrid.kernel.market import BookFeatures, Kline
 from tests.unit.trading.avi5.builders import view
 from tests.unit.trading.avi5.test_decide import NOON, window
 from tests.unit.trading.avi5.test_plan_grid import opened
@@ -41,9 +41,10 @@ def percentiles_ms(work: Callable[[], object], rounds: int) -> tuple[float, floa
 
 def measure(rounds: int) -> dict[str, tuple[float, float, float]]:
     config, fees, whole = StrategyConfig(), FeeRates(), window(700, 1100)
+    book = book_of("BTCUSDT", NOON, float(whole.bars_5m.close[-1]))
 
     def decide_once() -> bytes:
-        decision = decide(whole, None, config, now_ms=NOON, next_funding_ms=NOON + 9_000_000, fees=fees)
+        decision = decide(whole, book, config, now_ms=NOON, next_funding_ms=NOON + 9_000_000, fees=fees)
         return decision_bytes(decision)
 
     bench = opened()
@@ -84,7 +85,15 @@ def measure_with_database(rounds: int) -> dict[str, tuple[float, float, float]]:
     def read_and_decide() -> bytes:
         whole = read()
         return decision_bytes(
-            decide(whole, None, config, now_ms=whole.close_ms, next_funding_ms=whole.close_ms + 9_000_000, fees=fees)
+            decide(
+                whole,
+                book_of(whole.symbol, whole.close_ms, float(whole.bars_5m.close[-1])),
+                config,
+                now_ms=whole.close_ms,
+                next_funding_ms=whole.close_ms + 9_000_000,
+                fees=fees,
+                allow_proxy=False,
+            )
         )
 
     version = strategy_version_create(config=config, actor=None, now=to_datetime(T0))
@@ -96,8 +105,9 @@ def measure_with_database(rounds: int) -> dict[str, tuple[float, float, float]]:
         bar = bar_of(symbols[number % 15], T0 + (2_500 + number // 15) * 300_000)
         return bar_decide(
             version=version,
+            config=config,
             bar=bar,
-            features=None,
+            features=book_of(bar.symbol, bar.end_ms, 100.0),
             decided_ms=bar.end_ms,
             next_funding_ms=bar.end_ms + 9_000_000,
             fees=fees,
@@ -112,6 +122,11 @@ def measure_with_database(rounds: int) -> dict[str, tuple[float, float, float]]:
         "window and decide": percentiles_ms(read_and_decide, rounds),
         "whole service, stored": percentiles_ms(whole_service, most),
     }
+
+
+def book_of(symbol: str, close_ms: int, price: float) -> BookFeatures:
+    """As a recorder leaves it: a liquid symbol a few milliseconds after the bar confirmed."""
+    return BookFeatures(symbol, close_ms + 40, price, 0.42, price * 1.00001, 1.2, 3_400_000.0)
 
 
 def bar_of(symbol: str, start_ms: int) -> Kline:

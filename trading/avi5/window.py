@@ -61,6 +61,23 @@ class Bars:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Closes:
+    """Closed bars of which only the close is known: all that the trend is made of."""
+
+    start_ms: Millis
+    close: Floats
+
+    def __len__(self) -> int:
+        return len(self.start_ms)
+
+    def tail(self, count: int) -> "Closes":
+        return self.part(max(0, len(self) - count), len(self))
+
+    def part(self, first: int, last: int) -> "Closes":
+        return Closes(self.start_ms[first:last], self.close[first:last])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class MarketWindow:
     """Bars up to the decision: the newest 5m bar is the one decided on; 15m bars closed at or before its close.
 
@@ -70,7 +87,7 @@ class MarketWindow:
 
     symbol: str
     bars_5m: Bars
-    bars_15m: Bars
+    bars_15m: Bars | Closes
 
     @property
     def bar_start_ms(self) -> int:
@@ -120,7 +137,7 @@ def check_kline(kline: Kline, *, now_ms: int) -> None:
         )
 
 
-def check_continuous(bars: Bars, step_ms: int) -> None:
+def check_continuous(bars: Bars | Closes, step_ms: int) -> None:
     steps = np.diff(bars.start_ms)
     holes = np.flatnonzero(steps != step_ms)
     if len(holes):

@@ -17,14 +17,14 @@ from avigrid.common import push
 from avigrid.kernel.errors import InvalidCandle
 from avigrid.kernel.instrument import FeeRates
 from avigrid.kernel.market import BookFeatures, Kline
-from marketdata.selectors import bars as bar_selectors
 from marketdata.selectors.instruments import instrument
+from marketdata.selectors.recent_bars import recent_bars
 from marketdata.selectors.times import to_datetime
 from trading.avi5 import decide as avi5
 from trading.avi5.config import StrategyConfig
 from trading.avi5.levels import plan_for
 from trading.avi5.spec import PlanSpec, Refusal
-from trading.avi5.window import BAR_5M_MS, Bars, MarketWindow
+from trading.avi5.window import BAR_5M_MS, BAR_15M_MS, Bars, Closes, MarketWindow, Millis
 from trading.models import Decision, Signal, SignalStatus, StrategyVersion
 from trading.selectors.strategy import config_of
 from trading.selectors.win_rate import p_win
@@ -87,19 +87,19 @@ def bar_decide(
 
 def market_window(symbol: str, close_ms: int, count_5m: int, count_15m: int) -> MarketWindow:
     """Stored bars that had closed at `close_ms`, newest gap-free stretch only."""
+    fine, trend = recent_bars(symbol, close_ms, count_5m, count_15m)
+    bars_5m, bars_15m = Bars(fine.start_ms, **fine.values), Closes(trend.start_ms, **trend.values)
     return MarketWindow(
         symbol,
-        _bars(symbol, 5, close_ms, count_5m),
-        _bars(symbol, 15, close_ms, count_15m),
+        bars_5m.part(_after_holes(bars_5m.start_ms, BAR_5M_MS), len(bars_5m)),
+        bars_15m.part(_after_holes(bars_15m.start_ms, BAR_15M_MS), len(bars_15m)),
     )
 
 
-def _bars(symbol: str, interval_min: int, close_ms: int, count: int) -> Bars:
-    table = bar_selectors.newest_table(symbol, interval_min, close_ms, count)
-    bars = Bars(table.start_ms, table.open, table.high, table.low, table.close, table.volume)
-    # history before a hole does not count: warm-up begins after it
-    holes = np.flatnonzero(np.diff(bars.start_ms) != interval_min * 60_000)
-    return bars.part(int(holes[-1]) + 1, len(bars)) if len(holes) else bars
+def _after_holes(start_ms: Millis, step_ms: int) -> int:
+    """History before a hole does not count: warm-up begins after it."""
+    holes = np.flatnonzero(np.diff(start_ms) != step_ms)
+    return int(holes[-1]) + 1 if len(holes) else 0
 
 
 @transaction.atomic
