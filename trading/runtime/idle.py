@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from django.db.models import Max
 
+from avigrid.kernel.orders import OrderRole
 from risk.core.states import State
 from risk.selectors.guards import effective_state
 from trading.avi5.spec import PlanSpec
@@ -58,6 +59,12 @@ class Idle:
             return sentence.rstrip(".")
         if self.context.redis_down:
             return "Redis cannot be reached, so nothing new is opened"
+        if not self.context.stream_up:
+            return "the private stream is down, so nothing new is opened"
+        for role in (OrderRole.ENTRY.value, OrderRole.TAKE_PROFIT.value):
+            code = self.context.breakers.holds(plan.symbol, role, self.context.now())
+            if code:
+                return f"the circuit is open: the venue kept refusing its {role} orders ({code})"
         if plan.entries_cancelled:
             return "its entries were stopped"
         if Order.objects.filter(plan=plan, status="unknown").exists():

@@ -123,6 +123,7 @@ class Protection:
         if exposure.tried is not None and now - exposure.tried < pause:
             return False
         exposure.tried = now
+        self.context.pulse()
         wanted = self._price_to_ask(plan, exposure)
         fault_point("before_set_stop")
         try:

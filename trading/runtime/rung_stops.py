@@ -65,6 +65,7 @@ class RungStops:
         if tried is not None and now - tried < _AGAIN_AFTER:
             return
         self._tried[order.order_link_id] = now
+        self.context.pulse()
         try:
             self.context.gateway.amend_stop(symbol=order.symbol, order_link_id=order.order_link_id, stop_loss=stop)
         except Rejected as error:
