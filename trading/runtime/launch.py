@@ -109,18 +109,22 @@ class Desk:
         child = self.supervisor.start("exchange", argv, self.env)
         self.wait(lambda: _answers(f"{self.simulator_url}/v5/market/time"), 30, "the simulated exchange", only=child)
 
-    def start_processes(self, *, account_id: int, symbols: Sequence[str], web: bool = True) -> None:
+    def start_processes(
+        self, *, account_id: int, symbols: Sequence[str], web: bool = True, research: bool = False
+    ) -> None:
+        """`research`: a worker of its own for it, as in production, so that a long sweep delays no notification."""
         self.env["AVIGRID_SYMBOLS"] = ",".join(symbols)
         celery = [sys.executable, "-m", "celery", "-A", "avigrid"]
-        worker = [*celery, "worker", "-Q", "default,research", "-P", "threads", "-c", "2", "--without-gossip",
-                  "--without-mingle", "-l", "INFO"]  # fmt: skip
+        worker = [*celery, "worker", "-P", "threads", "--without-gossip", "--without-mingle", "-l", "INFO"]
         commands: dict[str, list[str]] = {
             "market_data": [*MANAGE, "stream_market"],
             "execution": [*MANAGE, "stream_account", "--account", str(account_id)],
             "watchdog": [*MANAGE, "watchdog", "--account", str(account_id)],
-            "worker": worker,
+            "worker": [*worker, "-Q", "default", "-c", "2"],
             "beat": [*celery, "beat", "-s", str(self.folder / "beat-schedule"), "--pidfile=", "-l", "WARNING"],
         }
+        if research:
+            commands["research"] = [*worker, "-Q", "research", "-c", "1", "-n", "research@%h"]
         if web:
             commands["web"] = [
                 sys.executable, "-m", "daphne", "-b", HOST, "-p", str(self.port), "--application-close-timeout", "5",

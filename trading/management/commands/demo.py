@@ -77,7 +77,7 @@ class Command(BaseCommand):
             config=StrategyConfig(),
         )
         self.stdout.write(f"Starting {len(data.symbols)} symbols' market data, execution, worker, beat and web …")
-        desk.start_processes(account_id=data.account_id, symbols=data.symbols)
+        desk.start_processes(account_id=data.account_id, symbols=data.symbols, research=True)
         desk.wait_ready()
         desk.write_card(
             [
