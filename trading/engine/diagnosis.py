@@ -284,6 +284,17 @@ def strategy(version: str | None) -> Check:
     return Check("strategy", Level.OK, f"{version} is active.")
 
 
+def research(*, is_on: bool, workers: int, waiting: int) -> Check:
+    """`workers`: how many answered that they serve the queue `research`; `waiting`: messages in it."""
+    if not is_on:
+        return Check("research", Level.INFO, "Research is switched off here (AVIGRID_RESEARCH).")
+    if not workers:
+        sentence = f"No worker serves the queue research; {waiting} messages wait in it."
+        mend = "Start one, on any machine: celery -A avigrid worker -Q research. Or set AVIGRID_RESEARCH=false."
+        return Check("research", Level.WARN, sentence, mend)
+    return Check("research", Level.OK, f"{workers} workers serve the queue research.")
+
+
 def notifications(channels: int, pending: int, oldest_s: float) -> Check:
     if not channels:
         mend = "Add a notification channel in the admin."

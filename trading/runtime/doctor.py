@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import redis
 import structlog
+from celery import current_app
 from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from accounts.models import TradingAccount
 
 log = structlog.get_logger(__name__)
+ASK_WORKERS_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,8 @@ def examine(*, ask_exchange: bool = True, exchange: Exchange | None = None) -> l
     else:
         checks += _safely("keys", lambda: _stored_keys(accounts))
     checks += _safely("processes", lambda: _processes(accounts))
+    if ask_exchange:
+        checks += _safely("research", _research)
     return checks
 
 
@@ -206,13 +210,29 @@ def _stored_keys(accounts: "Sequence[TradingAccount]") -> Iterator[Check]:
         yield from diagnosis.key(account.label, info, timezone.now())
 
 
+def _research() -> Iterator[Check]:
+    """Asks the workers themselves: one that is busy for an hour answers too."""
+    is_on = bool(settings.AVIGRID["RESEARCH"])
+    try:
+        found = current_app.control.inspect(timeout=ASK_WORKERS_S).active_queues() if is_on else None
+        with redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2) as client:
+            waiting = int(client.llen(f"{settings.REDIS_PREFIX}:research"))
+    except Exception as error:  # whatever the broker's client raises
+        yield diagnosis.skipped("research", f"Redis is away ({type(error).__name__})")
+        return
+    serving = [name for name, queues in (found or {}).items() if any(row.get("name") == "research" for row in queues)]
+    yield diagnosis.research(is_on=is_on, workers=len(serving), waiting=waiting)
+
+
 def _processes(accounts: "Sequence[TradingAccount]") -> Iterator[Check]:
     ages: dict[str, float] = {}
     for life in heartbeats.lives():
         for name in (life.process, life.process.split(":")[0]):
             ages[name] = min(life.age_s, ages.get(name, float("inf")))
     yield diagnosis.heartbeat("market_data", ages.get("market_data"), "manage.py stream_market")
-    yield diagnosis.heartbeat("worker", ages.get("worker"), "celery -A avigrid worker, and celery -A avigrid beat")
+    yield diagnosis.heartbeat(
+        "worker", ages.get("worker"), "celery -A avigrid worker -Q default, and celery -A avigrid beat"
+    )
     now = timezone.now()
     for account in accounts:
         name = process_name(account.pk)

@@ -89,6 +89,8 @@ def test_an_empty_installation_is_told_what_to_do() -> None:
     assert "ip_blocked" in found["exchange:simulated"].sentence
     assert found["account"].mend == "Add one and its key in the admin."
     assert found["process:worker"].level is Level.WARN
+    assert "0 messages wait" in found["research"].sentence
+    assert "celery -A avigrid worker -Q research" in found["research"].mend
 
 
 @pytest.mark.django_db
