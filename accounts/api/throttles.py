@@ -4,14 +4,13 @@ failed logins lives in the database."""
 from typing import TYPE_CHECKING
 
 import structlog
-from django.conf import settings
-from redis import Redis, RedisError
+from redis import RedisError
 from rest_framework.request import Request
 from rest_framework.throttling import SimpleRateThrottle
 
 from accounts.core.context import current_origin
 from accounts.selectors.people import user_role
-from avigrid.common.redis_pool import SharedPool
+from avigrid.common.rate_window import take
 
 if TYPE_CHECKING:  # that module reads the settings that name this one
     from rest_framework.views import APIView
@@ -20,8 +19,8 @@ log = structlog.get_logger(__name__)
 
 
 class _Counter(SimpleRateThrottle):
-    """Two numbers a key instead of the framework's list of times: counted by Redis itself, so that calls at the same
-    moment are all seen, in one round trip. The last window counts by the share of it that is still in view."""
+    """Counted by Redis itself (`rate_window`) instead of the framework's list of times: calls at the same moment are
+    all seen."""
 
     num_requests: int
     duration: int
@@ -38,27 +37,11 @@ class _Counter(SimpleRateThrottle):
 
     def _count(self, key: str) -> bool:
         self.now = self.timer()
-        window, into = divmod(self.now, self.duration)
-        prefix = f"{settings.REDIS_PREFIX}:throttle:{key}:{self.duration}"
-        present, former = f"{prefix}:{int(window)}", f"{prefix}:{int(window) - 1}"
-        redis = _redis()
-        with redis.pipeline(transaction=False) as both:
-            both.incr(present)
-            both.expire(present, 2 * self.duration)
-            both.get(former)
-            count, _, before = both.execute()
-        if count + int(before or 0) * (1 - into / self.duration) <= self.num_requests:
-            return True
-        redis.decr(present)  # what was refused was no use of the limit
-        return False
+        return take(key, limit=self.num_requests, window_s=self.duration, now_s=self.now)
 
     def wait(self) -> float:
         """Until the window ends: by then there is room again."""
         return float(self.duration - self.now % self.duration)
-
-
-def _redis() -> Redis:
-    return Redis(connection_pool=SharedPool.from_url(settings.REDIS_URL, **settings.REDIS_TIMEOUTS))
 
 
 class AddressThrottle(_Counter):

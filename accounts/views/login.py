@@ -17,10 +17,12 @@ from accounts.models import TotpDevice, User
 from accounts.permissions import requires
 from accounts.permissions.http import note_code
 from accounts.selectors.people import user_by_id, user_role
+from accounts.services.attempts import attempt_wait_s
 from accounts.services.audit import audit
 from accounts.services.login import LoginRefused, code_step, login_note, password_step
 from accounts.services.second_factor import has_device
 from accounts.services.sessions import session_forget, session_note
+from accounts.views.lockout import too_many
 
 _PENDING = "login_pending"
 _PENDING_FOR_S = 300
@@ -32,6 +34,8 @@ _BACKEND = "django.contrib.auth.backends.ModelBackend"
 def login_page(request: HttpRequest) -> HttpResponse:
     if request.user.is_authenticated:
         return redirect(_next(request))
+    if request.method == "POST" and (wait_s := attempt_wait_s("login")):
+        return too_many(request, wait_s)
     form = LoginForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
@@ -55,6 +59,8 @@ def code_page(request: HttpRequest) -> HttpResponse:
     if pending is None or user is None:
         request.session.pop(_PENDING, None)
         return redirect("accounts:login")
+    if request.method == "POST" and (wait_s := attempt_wait_s("code")):
+        return too_many(request, wait_s)
     form = CodeForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
@@ -75,6 +81,8 @@ def fresh_page(request: HttpRequest) -> HttpResponse:
     """Enter a code again before a risky page."""
     user = request.user
     assert isinstance(user, User)
+    if request.method == "POST" and (wait_s := attempt_wait_s("code")):
+        return too_many(request, wait_s)
     form = CodeForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:

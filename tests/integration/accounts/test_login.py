@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 from django.core import mail
+from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from rest_framework.throttling import SimpleRateThrottle
 
 from accounts.core import totp
 from accounts.core.roles import Role
@@ -20,6 +22,11 @@ pytestmark = pytest.mark.django_db
 
 LOGIN = "/accounts/login/"
 CODE = "/accounts/code/"
+
+
+@pytest.fixture(autouse=True)
+def _fresh_throttles() -> None:
+    cache.clear()
 
 
 def enter(client: Client, user: User, password: str = PASSWORD, **extra: Any) -> Any:
@@ -267,3 +274,37 @@ def test_htmx_request_is_sent_to_the_login_as_a_whole(client: Client) -> None:
     answer = client.get("/", headers={"HX-Request": "true"})
     assert answer.status_code == 401
     assert answer["HX-Redirect"] == LOGIN
+
+
+@pytest.mark.parametrize(("page", "scope"), [(LOGIN, "login"), (CODE, "code"), ("/accounts/fresh/", "code")])
+def test_an_address_may_only_try_so_often(page: str, scope: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever name it gives: nobody gets to keep the hasher busy."""
+    monkeypatch.setitem(SimpleRateThrottle.THROTTLE_RATES, scope, "3/hour")
+    user = make_user("trader", password=PASSWORD)
+    client = Client()
+    if page == CODE:
+        enter(client, user)
+    elif page != LOGIN:
+        login(client, user)
+    answers = []
+    for number in range(4):
+        form = {"email": f"x{number}@desk.example", "password": "wrong", "code": "000000"}
+        answers.append(client.post(page, form))
+    assert [answer.status_code for answer in answers[:3]] == [403 if page.endswith("fresh/") else 401] * 3
+    assert answers[3].status_code == 429
+    assert 0 < int(answers[3]["Retry-After"]) <= 3600
+    assert client.get(page).status_code == 200
+
+
+def test_pages_and_api_use_up_the_same_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SimpleRateThrottle.THROTTLE_RATES, "login", "2/hour")
+    form = {"email": "x@desk.example", "password": "wrong"}
+    assert Client().post(LOGIN, form).status_code == 401
+    assert Client().post("/api/v1/auth/login", form, content_type="application/json").status_code == 401
+    assert Client().post(LOGIN, form).status_code == 429
+    assert Client().post("/api/v1/auth/login", form, content_type="application/json").status_code == 429
+
+
+def test_without_redis_the_login_stays_open(settings: Any) -> None:
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    assert enter(Client(), make_user("viewer", password=PASSWORD)).status_code == 302
