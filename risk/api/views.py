@@ -214,6 +214,7 @@ def _switch(request: Request, *, flatten: bool) -> Response:
         reason=given["reason"],
         actor=caller(request),
         flatten=flatten,
+        otp_used=flatten,  # the permission table asks for a code there, and not for a HALT
     )
     return _switched(account.pk, given["symbol"], change)
 

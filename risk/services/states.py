@@ -31,6 +31,7 @@ def state_change(
     actor: "User | str | None",
     expected: State | None = None,
     flatten: bool = False,
+    otp_used: bool = False,
     now: datetime | None = None,
 ) -> TradingStateChange | None:
     """Set the state of the account (`symbol` None) or a symbol to one as strict or stricter; None: it stood so already.
@@ -62,6 +63,7 @@ def state_change(
             reason=reason,
             actor=actor,
             flatten=flatten,
+            otp_used=otp_used,
             now=now,
         )
 
@@ -102,6 +104,7 @@ def halt(
     reason: str,
     actor: "User | str | None",
     flatten: bool = False,
+    otp_used: bool = False,
     now: datetime | None = None,
 ) -> TradingStateChange | None:
     """HALTED. Cancelling what rests, and closing where `flatten`, is done by whoever listens to the announcement."""
@@ -113,6 +116,7 @@ def halt(
         reason=reason,
         actor=actor,
         flatten=flatten,
+        otp_used=otp_used,
         now=now,
     )
 

@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 
 from accounts.api.caller import caller
 from accounts.api.lists import ReadOnly, checked
-from accounts.api.schema import OTP_HEADER, problems
+from accounts.api.schema import problems
 from trading.api.serializers import StrategyPatchSerializer, StrategySerializer
 from trading.avi5.config import StrategyConfig
 from trading.models import StrategyVersion
@@ -30,7 +30,6 @@ class ConfigView(APIView):
 
     @extend_schema(
         operation_id="config_change",
-        parameters=[OTP_HEADER],
         request=StrategyPatchSerializer,
         responses={200: StrategySerializer, **problems(400, 404, 409, 415)},
     )

@@ -74,6 +74,7 @@ def flatten_view(request: HttpRequest) -> HttpResponse:
         reason=reason,
         actor=request.user,  # type: ignore[arg-type]
         flatten=True,
+        otp_used=True,
     )
     messages.warning(request, _("HALTED, and everything is being closed at the market until the venue says flat."))
     return redirect("trading:risk")
