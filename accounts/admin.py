@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar
 
+import django.contrib.auth.admin  # noqa: F401 - registers Group, which is taken out again below
 from axes.models import AccessAttempt, AccessLog
 from django import forms
 from django.conf import settings
@@ -17,9 +18,11 @@ from django.views.decorators.debug import sensitive_variables
 
 from accounts.core.roles import Role
 from accounts.models import ApiKey, AuditEntry, OneTimeLink, TradingAccount, User
+from accounts.permissions.admin import FreshCodeAdmin, FreshCodeForm
+from accounts.permissions.http import CODE_FIELD
 from accounts.selectors.trading_accounts import active_key_id
 from accounts.services.api_keys import api_key_add, api_key_deactivate, api_key_rotate
-from accounts.services.links import link_send
+from accounts.services.links import SentLink, link_send
 from accounts.services.second_factor import device_remove
 from accounts.services.trading_accounts import trading_account_create, trading_account_set_active
 from accounts.services.users import user_create, user_deactivate, user_reactivate, user_rename, user_role_set
@@ -28,7 +31,7 @@ from avigrid.common.admin_pages import DeskAdmin, ReadOnlyAdmin
 admin.site.unregister(Group)  # roles are set through the service, which audits them
 
 
-class UserForm(forms.ModelForm):
+class UserForm(FreshCodeForm):
     role = forms.ChoiceField(
         choices=[(role.value, role.value) for role in Role],
         help_text=_("viewer: looks; trader: places, closes, halts; admin: also limits, keys, people, re-arming"),
@@ -49,12 +52,13 @@ class UserForm(forms.ModelForm):
 
 
 @admin.register(User)
-class UserAdmin(DeskAdmin):
+class UserAdmin(FreshCodeAdmin):
     about = _(
         "Who may enter, and as what. Traders and admins need a one-time-password device; a new person sets it up by "
         "the link that is shown once. Nobody is deleted: what they did stays theirs."
     )
     form = UserForm
+    needs = "users.change"
     list_display = ("email", "name", "role", "is_active", "last_login")
     list_filter = ("is_active", "groups")
     search_fields = ("email", "name")
@@ -67,7 +71,9 @@ class UserAdmin(DeskAdmin):
         return super().get_queryset(request).prefetch_related("groups")
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        return ("email", "name", "role") if obj is None else ("email", "name", "role", "is_active", "last_login")
+        if obj is None:
+            return ("email", "name", "role", CODE_FIELD)
+        return ("email", "name", "role", "is_active", "last_login", CODE_FIELD)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return () if obj is None else ("email", "last_login")
@@ -79,17 +85,12 @@ class UserAdmin(DeskAdmin):
         if not change:
             made = user_create(email=obj.email, role=role, name=obj.name, actor=actor, otp_used=True)
             obj.pk = made.pk
-            url = link_send(
-                user=made,
-                purpose=OneTimeLink.Purpose.ACTIVATE,
-                actor=actor,
-                base_url=request.build_absolute_uri("/"),
-            )
-            messages.info(request, _("Activation link, once, for 48 hours: %(url)s") % {"url": url})
+            sent = self._link(request, made, OneTimeLink.Purpose.ACTIVATE)
+            messages.info(request, _("Activation link, once, for 48 hours: %(url)s") % {"url": sent.url})
             return
         stored = User.objects.get(pk=obj.pk)
         if "name" in form.changed_data:
-            user_rename(user=stored, name=obj.name, actor=actor)
+            user_rename(user=stored, name=obj.name, actor=actor, otp_used=True)
         if stored.role is not role:
             user_role_set(user=stored, role=role, actor=actor, otp_used=True)
         if stored.is_active and not obj.is_active:
@@ -100,17 +101,24 @@ class UserAdmin(DeskAdmin):
     @admin.action(description=_("Send a link for a new password"))
     def send_link(self, request: HttpRequest, users: QuerySet[User]) -> None:
         for user in users.filter(is_active=True):
-            link_send(
-                user=user,
-                purpose=OneTimeLink.Purpose.RESET,
-                actor=request.user,  # type: ignore[arg-type]
-                base_url=request.build_absolute_uri("/"),
-            )
+            link = self._link(request, user, OneTimeLink.Purpose.RESET).to_hand_over
+            if link is None:
+                messages.success(request, _("A link is on its way to %(email)s.") % {"email": user.email})
+            else:
+                text = _("No mail could be sent. The link of %(email)s, once, for 48 hours: %(url)s")
+                messages.warning(request, text % {"email": user.email, "url": link})
+
+    @staticmethod
+    def _link(request: HttpRequest, user: User, purpose: OneTimeLink.Purpose) -> SentLink:
+        actor = request.user
+        assert isinstance(actor, User)
+        base_url = request.build_absolute_uri("/")
+        return link_send(user=user, purpose=purpose, actor=actor, base_url=base_url, otp_used=True)
 
     @admin.action(description=_("Remove the one-time-password device (lost phone)"))
     def remove_device(self, request: HttpRequest, users: QuerySet[User]) -> None:
         for user in users:
-            device_remove(user=user, actor=request.user, reason="admin")  # type: ignore[arg-type]
+            device_remove(user=user, actor=request.user, reason="admin", otp_used=True)  # type: ignore[arg-type]
 
 
 @admin.register(TradingAccount)
@@ -144,7 +152,7 @@ class TradingAccountAdmin(DeskAdmin):
         obj.pk = made.pk
 
 
-class ApiKeyForm(forms.ModelForm):
+class ApiKeyForm(FreshCodeForm):
     secret = forms.CharField(
         max_length=200,
         widget=forms.PasswordInput(attrs={"autocomplete": "off"}, render_value=False),
@@ -161,13 +169,14 @@ class ApiKeyForm(forms.ModelForm):
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(DeskAdmin):
+class ApiKeyAdmin(FreshCodeAdmin):
     about = _(
         "Exchange keys. The secret is tried at the exchange, then stored encrypted and never shown again; a key that "
         "may withdraw is refused. A second key for an account replaces the first."
     )
     desk_page = "trading:system"
     form = ApiKeyForm
+    needs = "keys.change"
     list_display = ("label", "account", "key_id", "read_only", "ip_bound", "active", "last_used_at")
     list_filter = ("active", "account")
     actions = ("deactivate",)
@@ -177,7 +186,7 @@ class ApiKeyAdmin(DeskAdmin):
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         if obj is None:
-            return ("account", "label", "key_id", "secret")
+            return ("account", "label", "key_id", "secret", CODE_FIELD)
         return ("account", "label", "key_id", "permissions", "read_only", "ip_bound", "active", "last_used_at")
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:

@@ -10,9 +10,10 @@ from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from accounts.ciphers.base import CipherError
-from accounts.core.addresses import client_address
+from accounts.core.addresses import client_address, forwards_unnamed
 from accounts.core.context import Origin, reset_origin, set_origin
 from accounts.permissions.http import action_for, cipher_away, declared_actions, refusal
+from accounts.services.proxies import unnamed_proxy_note
 from accounts.services.sessions import session_note, session_seen
 from avigrid.common.api_errors import problem_answer
 
@@ -37,6 +38,13 @@ class OriginMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
+        unnamed = forwards_unnamed(
+            peer=request.META.get("REMOTE_ADDR", ""),
+            forwarded_for=request.META.get("HTTP_X_FORWARDED_FOR", ""),
+            trusted_proxies=settings.TRUSTED_PROXIES,
+        )
+        if unnamed is not None:
+            unnamed_proxy_note(unnamed)
         token = set_origin(Origin(ip=client_ip(request), user_agent=request.headers.get("User-Agent", "")))
         try:
             return self.get_response(request)

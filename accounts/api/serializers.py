@@ -72,6 +72,16 @@ class UserSerializer(serializers.ModelSerializer[User]):
         read_only_fields = fields
 
 
+class UserWithLinkSerializer(UserSerializer):
+    """`link`: the one-time link where it could not be mailed, else null. It opens the account: hand it over."""
+
+    link = serializers.CharField(read_only=True, allow_null=True)
+
+    class Meta(UserSerializer.Meta):
+        fields = (*UserSerializer.Meta.fields, "link")  # type: ignore[assignment]
+        read_only_fields = fields
+
+
 class UserCreateSerializer(serializers.Serializer[object]):
     email = serializers.EmailField(max_length=254)
     role = serializers.ChoiceField(choices=ROLES)

@@ -34,3 +34,15 @@ def client_address(*, peer: str, forwarded_for: str, trusted_proxies: Sequence[s
             break
         address = nearer
     return address
+
+
+def forwards_unnamed(*, peer: str, forwarded_for: str, trusted_proxies: Sequence[str]) -> str | None:
+    """The peer, where it forwards for somebody, is none of our proxies and stands near: perhaps one that was forgotten.
+
+    Strangers may write that header as they like; only private and local addresses count.
+    """
+    address = normalised(peer)
+    if address is None or not forwarded_for.strip() or not ip_address(address).is_private:
+        return None
+    networks = [ip_network(text, strict=False) for text in trusted_proxies]
+    return None if any(ip_address(address) in network for network in networks) else address

@@ -106,6 +106,14 @@ def refusal(request: HttpRequest, action: Action) -> HttpResponse | None:
     return refuse(request, answer)
 
 
+def passes(request: HttpRequest, action: Action) -> bool:
+    """For doors that ask in words of their own. Raises CipherError."""
+    answer = decide(visitor_of(request), action)
+    if answer is Answer.CODE and code_given(request, action):
+        answer = decide(visitor_of(request), action)
+    return answer is Answer.ALLOW
+
+
 def code_given(request: HttpRequest, action: Action) -> bool:
     """Whether the request itself brings a good code; from then on the session counts as fresh. Raises CipherError."""
     code = request.headers.get(CODE_HEADER) or (request.POST.get(CODE_FIELD, "") if request.method == "POST" else "")
@@ -164,6 +172,7 @@ __all__ = [
     "declared_actions",
     "note_code",
     "otp_was_fresh",
+    "passes",
     "refusal",
     "refuse",
     "requires",

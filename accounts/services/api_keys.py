@@ -1,6 +1,7 @@
 """Exchange keys: added after a trial call, rotated, and opened only by processes that talk to the exchange."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from django.db import IntegrityError, transaction
@@ -14,7 +15,7 @@ from accounts.models import ApiKey, TradingAccount, User
 from accounts.selectors.trading_accounts import active_key_id
 from accounts.services.audit import audit
 from avigrid.common.logging import hide_value
-from avigrid.kernel.errors import Bug, OperatorNeeded, Rejected
+from avigrid.kernel.errors import AviGridError, Bug, OperatorNeeded, Rejected
 from avigrid.kernel.portfolio import KeyInfo
 
 
@@ -51,11 +52,13 @@ def api_key_add(
 ) -> KeyAdded:
     """Try the key at the venue, then store it encrypted.
 
-    Raises Rejected: `key_can_withdraw`, `account_has_key` (rotate instead), and whatever the trial call raises.
+    Raises Rejected: `key_can_withdraw`, `account_has_key` (rotate instead), `local_cipher_mainnet`, and whatever the
+    trial call raises. A refusal is audited, too.
     """
-    if active_key_id(account.pk) is not None:
-        raise Rejected("This account has an active key; rotate it instead.", code="account_has_key")
-    return _store(account, label, key_id, secret, trial, actor, otp_used, action="key.added")
+    with _refusals_audited(account, actor, otp_used):
+        if active_key_id(account.pk) is not None:
+            raise Rejected("This account has an active key; rotate it instead.", code="account_has_key")
+        return _store(account, label, key_id, secret, trial, actor, otp_used, action="key.added")
 
 
 @sensitive_variables("secret")
@@ -73,7 +76,8 @@ def api_key_rotate(
 
     Raises also Rejected `key_of_another_user`: positions of the old key would vanish from view.
     """
-    return _store(account, label, key_id, secret, trial, actor, otp_used, action="key.rotated")
+    with _refusals_audited(account, actor, otp_used):
+        return _store(account, label, key_id, secret, trial, actor, otp_used, action="key.rotated")
 
 
 def api_key_deactivate(*, key: ApiKey, actor: User | str, reason: str = "", otp_used: bool = False) -> bool:
@@ -135,6 +139,16 @@ class CredentialWatch:
         return self._held
 
 
+@contextmanager
+def _refusals_audited(account: TradingAccount, actor: User | str, otp_used: bool) -> Iterator[None]:
+    """A key that may withdraw is worth a question also when it was not stored."""
+    try:
+        yield
+    except AviGridError as error:
+        audit(actor=actor, action="key.refused", obj=account, after={"code": error.code}, otp_used=otp_used)
+        raise
+
+
 @sensitive_variables("secret", "credentials")
 def _store(
     account: TradingAccount,
@@ -148,13 +162,17 @@ def _store(
     action: str,
 ) -> KeyAdded:
     hide_value(secret)
+    cipher = get_cipher(Purpose.EXCHANGE)
+    if account.environment == TradingAccount.Environment.MAINNET and cipher.name == "local":
+        sentence = "The local cipher keeps its key beside the data: a key of mainnet needs Vault."
+        raise Rejected(sentence, code="local_cipher_mainnet")
     credentials = Credentials(api_key_row=0, key_id=key_id, secret=secret)
     info = trial(account, credentials)
     if info.can_withdraw:
         raise Rejected(
             "This key may withdraw. Make one that cannot, at the exchange, and add that.", code="key_can_withdraw"
         )
-    ciphertext = get_cipher(Purpose.EXCHANGE).encrypt(secret.encode())
+    ciphertext = cipher.encrypt(secret.encode())
     read_only = info.read_only or not info.can_trade
     try:
         with transaction.atomic():

@@ -1,6 +1,7 @@
 """One-time links by e-mail: the first password and a forgotten one."""
 
 import secrets
+from dataclasses import dataclass, field
 from datetime import timedelta
 from hashlib import sha256
 
@@ -24,40 +25,67 @@ from avigrid.kernel.errors import Rejected
 log = structlog.get_logger(__name__)
 
 
-def link_issue(*, user: User, purpose: OneTimeLink.Purpose, actor: User | str | None) -> str:
-    """A fresh token; earlier unused links of the same person stop working. Only its hash is stored."""
+@dataclass(slots=True)
+class SentLink:
+    """`mailed` is None until the transaction that issued the link is committed. Where it ends as False, whoever asked
+    for the link hands it over in person."""
+
+    url: str = field(repr=False)
+    mailed: bool | None = None
+
+    @property
+    def to_hand_over(self) -> str | None:
+        return self.url if self.mailed is False else None
+
+
+def mail_is_configured() -> bool:
+    return settings.EMAIL_BACKEND != "django.core.mail.backends.dummy.EmailBackend"
+
+
+def link_issue(*, user: User, purpose: OneTimeLink.Purpose, actor: User | str | None, otp_used: bool = False) -> str:
+    """A fresh token; earlier unused links of the same person and purpose stop working. Only its hash is stored."""
     token = secrets.token_urlsafe(32)
     with transaction.atomic():
-        OneTimeLink.objects.filter(user=user, used_at__isnull=True).delete()
+        OneTimeLink.objects.filter(user=user, purpose=purpose, used_at__isnull=True).delete()
         link = OneTimeLink.objects.create(
             user=user,
             purpose=purpose,
             token_hash=_hash(token),
             expires_at=timezone.now() + timedelta(hours=settings.ONE_TIME_LINK_HOURS),
         )
-        audit(actor=actor, action="link.issued", obj=user, after={"purpose": link.purpose})
+        audit(actor=actor, action="link.issued", obj=user, after={"purpose": link.purpose}, otp_used=otp_used)
     return token
 
 
-def link_send(*, user: User, purpose: OneTimeLink.Purpose, actor: User | str | None, base_url: str) -> str:
-    """Issue a link and mail it after commit. Returns the address, for a desk that hands it over in person."""
-    token = link_issue(user=user, purpose=purpose, actor=actor)
-    url = base_url.rstrip("/") + reverse("accounts:link", args=[token])
-    context = {"url": url, "purpose": purpose.value, "hours": settings.ONE_TIME_LINK_HOURS}
+def link_send(
+    *, user: User, purpose: OneTimeLink.Purpose, actor: User | str | None, base_url: str, otp_used: bool = False
+) -> SentLink:
+    """Issue a link and mail it after commit."""
+    token = link_issue(user=user, purpose=purpose, actor=actor, otp_used=otp_used)
+    sent = SentLink(base_url.rstrip("/") + reverse("accounts:link", args=[token]))
+    if not mail_is_configured():
+        sent.mailed = False
+        return sent
+    context = {"url": sent.url, "purpose": purpose.value, "hours": settings.ONE_TIME_LINK_HOURS}
     body = render_to_string("accounts/mail/link.txt", context)
-    transaction.on_commit(lambda: _mail(user, body), robust=True)
-    return url
+    transaction.on_commit(lambda: _mail(user, body, sent), robust=True)
+    return sent
 
 
-def _mail(user: User, body: str) -> None:
+def _mail(user: User, body: str, sent: SentLink) -> None:
+    sent.mailed = False
     try:
         send_mail("AviGrid: your access", body, None, [user.email])
     except OSError as error:
         log.error("mail_not_sent", purpose="one_time_link", user_id=user.pk, error=type(error).__name__)
+    else:
+        sent.mailed = True
 
 
 def reset_ask(*, email: str, base_url: str) -> None:
-    """Says nothing about whether the address is known."""
+    """Says nothing about whether the address is known. Nobody gets a link that no mail can carry."""
+    if not mail_is_configured():
+        return
     user = user_by_email(email)
     if user is not None and user.is_active and user.anonymized_at is None:
         link_send(user=user, purpose=OneTimeLink.Purpose.RESET, actor=user, base_url=base_url)
@@ -73,7 +101,7 @@ def link_find(*, token: str) -> OneTimeLink | None:
 
 
 def link_use(*, token: str, password: str) -> User:
-    """Set the password and burn the link; every session and token of that person ends.
+    """Set the password and burn this link and all others of that person; every session and token of theirs ends.
 
     Raises Rejected (unknown, used or expired link), ValidationError (weak password).
     """
@@ -92,6 +120,7 @@ def link_use(*, token: str, password: str) -> User:
         user.save(update_fields=["password"])
         link.used_at = timezone.now()
         link.save(update_fields=["used_at"])
+        OneTimeLink.objects.filter(user=user, used_at__isnull=True).delete()
         sign_out_everywhere(user=user)
         audit(actor=user, action="password.set", obj=user, after={"by": link.purpose})
     return user
@@ -112,6 +141,16 @@ def password_change(
         user.save(update_fields=["password"])
         sign_out_everywhere(user=user, keep_session_key=keep_session_key)
         audit(actor=user, action="password.set", obj=user, after={"by": "owner"})
+
+
+def password_set(*, user: User, new: str, actor: User | str) -> None:
+    """For whoever keeps the machine. Raises ValidationError where `new` is weak; every session and token ends."""
+    validate_password(new, user)
+    with transaction.atomic():
+        user.set_password(new)
+        user.save(update_fields=["password"])
+        sign_out_everywhere(user=user)
+        audit(actor=actor, action="password.set", obj=user, after={"by": "operator"})
 
 
 def _hash(token: str) -> str:

@@ -59,12 +59,12 @@ def user_role_set(*, user: User, role: Role, actor: User | str, otp_used: bool =
     return User.objects.get(pk=user.pk)
 
 
-def user_rename(*, user: User, name: str, actor: User | str) -> User:
+def user_rename(*, user: User, name: str, actor: User | str, otp_used: bool = False) -> User:
     """The name itself is personal data and stays out of the audit trail."""
     with transaction.atomic():
         user.name = name.strip()
         user.save(update_fields=["name"])
-        audit(actor=actor, action="user.renamed", obj=user)
+        audit(actor=actor, action="user.renamed", obj=user, otp_used=otp_used)
     return user
 
 

@@ -9,7 +9,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from accounts.core.context import current_origin
 from accounts.forms.login import NewPasswordForm, ResetForm
 from accounts.permissions import requires
-from accounts.services.links import link_find, link_use, reset_ask
+from accounts.services.links import link_find, link_use, mail_is_configured, reset_ask
 from avigrid.kernel.errors import Rejected
 
 _RESETS_AN_HOUR = 5
@@ -23,7 +23,7 @@ def reset_page(request: HttpRequest) -> HttpResponse:
         if not _may_ask_again():
             return render(request, "accounts/locked_out.html", {"minutes": 60}, status=429)
         reset_ask(email=form.cleaned_data["email"], base_url=request.build_absolute_uri("/"))
-        return render(request, "accounts/reset_sent.html")
+        return render(request, "accounts/reset_sent.html", {"has_mail": mail_is_configured()})
     return render(request, "accounts/reset.html", {"form": form}, status=400 if form.is_bound else 200)
 
 

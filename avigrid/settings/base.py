@@ -14,6 +14,7 @@ INSTALLED_APPS = [
     "daphne",
     "unfold",
     "avigrid.common.admin_site.AviGridAdminConfig",
+    "accounts",  # before Django's own: createsuperuser and changepassword go through its services
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -30,7 +31,6 @@ INSTALLED_APPS = [
     "django_prometheus",
     *SECURITY_APPS,
     "avigrid.common",
-    "accounts",
     "marketdata",
     "risk",
     "trading",
@@ -249,6 +249,19 @@ AVIGRID: dict[str, Any] = {
 LOG_LEVEL = env.text("AVIGRID_LOG_LEVEL", "INFO")
 LOGGING_CONFIG = "avigrid.common.logging.configure"
 LOGGING = {"folder": AVIGRID["LOG_FOLDER"], "level": LOG_LEVEL}
+
+# --- mail: one-time links ------------------------------------------------------
+# without a server nothing is sent: the admin is shown the link and hands it over
+EMAIL_HOST = env.text("AVIGRID_EMAIL_HOST", "")
+EMAIL_PORT = env.integer("AVIGRID_EMAIL_PORT", 587, minimum=1)
+EMAIL_HOST_USER = env.text("AVIGRID_EMAIL_USER", "")
+EMAIL_HOST_PASSWORD = env.text("AVIGRID_EMAIL_PASSWORD", "")
+# on port 465 from the first byte, elsewhere by STARTTLS
+EMAIL_USE_SSL = env.flag("AVIGRID_EMAIL_TLS", True) and EMAIL_PORT == 465
+EMAIL_USE_TLS = env.flag("AVIGRID_EMAIL_TLS", True) and EMAIL_PORT != 465
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.text("AVIGRID_EMAIL_FROM", "") or EMAIL_HOST_USER or "avigrid@localhost"
+EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if EMAIL_HOST else 'dummy'}.EmailBackend"
 
 # --- notifications -------------------------------------------------------------
 # a channel without its address is off; the webhook's secret signs each message (HMAC-SHA256)

@@ -165,6 +165,32 @@ def cipher(purpose: str, *, works: bool, kind: str, sentence: str, environments:
     return Check(name, Level.OK, sentence)
 
 
+def mail(*, is_configured: bool, is_demo: bool, error: str) -> Check:
+    """`error`: what the mail server answered, "" where it was not asked or is well."""
+    if not is_configured:
+        level = Level.INFO if is_demo else Level.WARN
+        sentence = "No mail server is named: nobody can reset a password alone, admins hand links over in person."
+        return Check("mail", level, sentence, "" if is_demo else "Set AVIGRID_EMAIL_HOST and what belongs to it.")
+    if error:
+        mend = "Compare AVIGRID_EMAIL_HOST, PORT, USER, PASSWORD and TLS with what your mail service says."
+        return Check(
+            "mail", Level.WARN, f"The mail server takes nothing ({error}): one-time links do not arrive.", mend
+        )
+    return Check("mail", Level.OK, "One-time links go out by mail.")
+
+
+def proxies(*, are_named: bool, are_expected: bool, unnamed: str | None) -> Check:
+    """`unnamed`: a near address that forwarded for others within a day and is not named."""
+    mend = "Name its network in AVIGRID_TRUSTED_PROXIES."
+    everybody = "everybody behind it counts as one address, for lockout, throttles and audit"
+    if unnamed:
+        sentence = f"{unnamed} forwards for others and is not named as a proxy: {everybody}."
+        return Check("proxies", Level.WARN, sentence, mend)
+    if are_expected and not are_named:
+        return Check("proxies", Level.WARN, f"Production stands behind a proxy and none is named: {everybody}.", mend)
+    return Check("proxies", Level.OK, "Proxies are named." if are_named else "No proxy stands in front.")
+
+
 # -- the exchange -----------------------------------------------------------------------------------------------------
 
 

@@ -14,6 +14,7 @@ import redis
 import structlog
 from celery import current_app
 from django.conf import settings
+from django.core.mail import get_connection
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
@@ -21,6 +22,8 @@ from django.utils import timezone
 from accounts.ciphers import Purpose
 from accounts.selectors.cipher_state import cipher_state
 from accounts.selectors.trading_accounts import active_key, trading_accounts
+from accounts.services.links import mail_is_configured
+from accounts.services.proxies import unnamed_proxy
 from avigrid.common import heartbeats
 from avigrid.common.dependencies import database_answers
 from avigrid.common.embedded import ROOT, VAR
@@ -73,6 +76,8 @@ def examine(*, ask_exchange: bool = True, exchange: Exchange | None = None) -> l
     # a page may open one-time-password secrets only
     purposes = list(Purpose) if ask_exchange else [Purpose.OTP]
     checks += _safely("cipher", lambda: _ciphers(purposes, environments))
+    checks += _safely("mail", lambda: _mail(ask=ask_exchange))
+    checks += _safely("proxies", _proxies)
     if not has_database:
         return [*checks, diagnosis.skipped("accounts, processes", "the database is away")]
     if ask_exchange:
@@ -151,6 +156,25 @@ def _ciphers(purposes: Sequence[Purpose], environments: Sequence[str]) -> Iterat
             sentence=state.sentence,
             environments=environments,
         )
+
+
+def _mail(*, ask: bool) -> Iterator[Check]:
+    error = ""
+    if ask and mail_is_configured():
+        try:
+            with get_connection(timeout=5):
+                pass
+        except OSError as refused:
+            error = type(refused).__name__
+    yield diagnosis.mail(is_configured=mail_is_configured(), is_demo=settings.AVIGRID["DEMO"], error=error)
+
+
+def _proxies() -> Iterator[Check]:
+    yield diagnosis.proxies(
+        are_named=bool(settings.TRUSTED_PROXIES),
+        are_expected=settings.SECURE_PROXY_SSL_HEADER is not None,
+        unnamed=unnamed_proxy(),
+    )
 
 
 def _accounts() -> "Sequence[TradingAccount]":

@@ -76,13 +76,13 @@ def test_a_good_key_is_tried_then_stored_as_ciphertext_only(account: TradingAcco
     ("info", "code"),
     [(key_info(can_withdraw=True), "key_can_withdraw"), (Rejected("no such key", code="bad_key"), "bad_key")],
 )
-def test_refused_keys_leave_nothing(account: TradingAccount, info: Any, code: str) -> None:
-    before = AuditEntry.objects.count()
+def test_refused_keys_leave_an_audit_entry_and_nothing_else(account: TradingAccount, info: Any, code: str) -> None:
     with pytest.raises(Rejected) as caught:
         add(account, Venue(info))
     assert caught.value.code == code
     assert ApiKey.objects.count() == 0
-    assert AuditEntry.objects.count() == before
+    entry = AuditEntry.objects.latest("pk")
+    assert (entry.action, entry.object_id, entry.after) == ("key.refused", str(account.pk), {"code": code})
 
 
 @pytest.mark.parametrize(
@@ -98,6 +98,15 @@ def test_warnings(account: TradingAccount, info: KeyInfo, warnings: tuple[str, .
     added = add(account, Venue(info))
     assert added.warnings == warnings
     assert added.key.read_only is ("key_read_only" in warnings)
+
+
+def test_a_key_of_mainnet_is_not_trusted_to_the_local_cipher() -> None:
+    account, venue = trading_account_create(label="real", environment="mainnet", actor="test"), Venue()
+    with pytest.raises(Rejected) as caught:
+        add(account, venue)
+    assert caught.value.code == "local_cipher_mainnet"
+    assert venue.asked == []
+    assert ApiKey.objects.count() == 0
 
 
 def test_rotation_switches_a_running_process_without_a_restart(account: TradingAccount) -> None:

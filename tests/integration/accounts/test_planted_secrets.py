@@ -7,9 +7,7 @@ from typing import Any
 
 import pytest
 import structlog
-from django.apps import apps
 from django.core.cache import cache
-from django.db import connection
 from django.test import Client
 from django.views.debug import ExceptionReporter
 
@@ -20,6 +18,7 @@ from accounts.services.second_factor import device_begin, device_confirm
 from accounts.services.trading_accounts import trading_account_create
 from avigrid.kernel.errors import Rejected
 from avigrid.kernel.portfolio import KeyInfo
+from tests.support.planted import database_holds
 from tests.support.users import PASSWORD, api_client, code_for, login, make_user
 
 pytestmark = pytest.mark.django_db
@@ -43,18 +42,6 @@ def account() -> TradingAccount:
 
 def add(account: TradingAccount, secret: str = SECRET, call: Any = trial) -> ApiKey:
     return api_key_add(account=account, label="desk", key_id="AbCdEfGh12", secret=secret, trial=call, actor="test").key
-
-
-def database_holds(text: str) -> list[str]:
-    found = []
-    with connection.cursor() as cursor:
-        for model in apps.get_models(include_auto_created=True):
-            table = model._meta.db_table
-            query = f'SELECT count(*) FROM "{table}" AS t WHERE t::text LIKE %s'  # noqa: S608 - our own table names
-            cursor.execute(query, [f"%{text}%"])
-            if cursor.fetchone()[0]:
-                found.append(table)
-    return found
 
 
 def test_the_search_itself_finds_what_is_there(account: TradingAccount) -> None:

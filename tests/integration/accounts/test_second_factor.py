@@ -262,11 +262,12 @@ def test_flatten_and_rearm_with_a_sealed_vault(vault: VaultStub, desk: TradingAc
     assert (answer.status_code, answer.json()["code"]) == (503, "vault_sealed")
     assert not AuditEntry.objects.filter(action="trading_state.tightened").exists()
     assert flatten_page(user, recovery[0]).status_code == 302
-    assert AuditEntry.objects.filter(action="trading_state.tightened").count() == 1
+    assert AuditEntry.objects.get(action="trading_state.tightened").otp_used
     rearm = {"reason": "test", "to": "active", "otp_code": recovery[1]}
     assert login(Client(), user).post("/risk/rearm", rearm).status_code == 302
     assert last()[0] == "trading_state.rearmed"
     assert flatten_api(user, recovery[2]).status_code == 200
+    assert AuditEntry.objects.latest("pk").otp_used
 
 
 @pytest.mark.parametrize("trouble", ["sealed", "denied", "gone"])

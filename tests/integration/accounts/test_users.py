@@ -14,10 +14,11 @@ from django.test import Client
 
 from accounts.core import totp
 from accounts.core.roles import Role
-from accounts.models import AuditEntry, TotpDevice, User
+from accounts.models import AuditEntry, OneTimeLink, TotpDevice, User
 from accounts.selectors.audit_chain import verify_chain
 from accounts.selectors.people import has_role, users_with_role
 from accounts.services.demo import demo_code, demo_users_create
+from accounts.services.links import link_find, link_issue, link_send, link_use
 from accounts.services.users import (
     user_anonymize,
     user_create,
@@ -27,7 +28,7 @@ from accounts.services.users import (
     user_role_set,
 )
 from avigrid.kernel.errors import Rejected
-from tests.support.users import PASSWORD, api_client, code_for, make_user
+from tests.support.users import PASSWORD, api_client, code_for, login, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -45,6 +46,30 @@ def test_createsuperuser_works_with_an_email(monkeypatch: pytest.MonkeyPatch) ->
     assert user.role is Role.ADMIN
     assert user.check_password(PASSWORD)
     assert user.password.startswith("argon2")
+    entry = AuditEntry.objects.latest("pk")
+    assert (entry.actor_name, entry.action, entry.object_id) == ("command", "user.created", str(user.pk))
+
+
+def test_createsuperuser_takes_no_weak_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", "password")
+    with pytest.raises(CommandError, match="too short"):
+        call_command("createsuperuser", "--noinput", "--email", "first@desk.example")
+    assert not User.objects.exists()
+
+
+def test_changepassword_is_audited_and_ends_every_login(monkeypatch: pytest.MonkeyPatch) -> None:
+    user = make_user("viewer", password=PASSWORD)
+    browser, program = login(Client(), user), api_client(user)
+    browser.get("/accounts/sessions/")
+    typed = iter(["short", "short", "another horse 43 battery", "another horse 43 battery"])
+    monkeypatch.setattr("getpass.getpass", lambda prompt="": next(typed))
+    call_command("changepassword", user.email.upper(), stdout=StringIO(), stderr=StringIO())
+    user.refresh_from_db()
+    assert user.check_password("another horse 43 battery")
+    entry = AuditEntry.objects.latest("pk")
+    assert (entry.actor_name, entry.action, entry.after) == ("command", "password.set", {"by": "operator"})
+    assert browser.get("/accounts/sessions/").status_code == 302
+    assert program.get("/api/v1/accounts").status_code == 401
 
 
 def test_email_is_unique_whatever_the_case() -> None:
@@ -242,6 +267,64 @@ def test_api_changes_only_what_is_given() -> None:
     assert patch(is_active=True).json()["is_active"] is True
     own = client.patch(f"/api/v1/users/{admin.pk}", {"role": "viewer"}, format="json", HTTP_X_OTP_CODE=code_for(admin))
     assert (own.status_code, own.json()["code"]) == (409, "last_admin")
+
+
+def test_api_changes_all_that_is_asked_or_nothing() -> None:
+    admin, other = make_user("admin"), make_user("admin")
+    entries = AuditEntry.objects.count()
+    user_deactivate(user=other, actor="test")
+    body = {"name": "Renamed", "role": "viewer", "reset_device": True}
+    answer = api_client(admin).patch(f"/api/v1/users/{admin.pk}", body, format="json", HTTP_X_OTP_CODE=code_for(admin))
+    assert (answer.status_code, answer.json()["code"]) == (409, "last_admin")
+    admin.refresh_from_db()
+    assert admin.name == ""
+    assert TotpDevice.objects.filter(user=admin).exists()
+    assert AuditEntry.objects.count() == entries + 1  # the deactivation
+
+
+DUMMY = "django.core.mail.backends.dummy.EmailBackend"
+
+
+def test_without_mail_the_answer_holds_the_link(settings: Any, client: Client) -> None:
+    admin = make_user("admin")
+    body = {"email": "new@desk.example", "role": "viewer"}
+    settings.EMAIL_BACKEND = DUMMY
+    made = api_client(admin).post("/api/v1/users", body, format="json", HTTP_X_OTP_CODE=code_for(admin)).json()
+    assert made["link"].startswith("http://testserver/accounts/link/")
+    assert client.get(made["link"]).status_code == 200
+    ask = {"reset_password": True}
+    url = f"/api/v1/users/{made['id']}"
+    reset = api_client(admin).patch(url, ask, format="json", HTTP_X_OTP_CODE=code_for(admin)).json()
+    assert reset["link"] not in ("", made["link"])
+    assert client.get(made["link"]).status_code == 200  # a reset leaves the activation alone
+    assert client.post("/accounts/reset/", {"email": "new@desk.example"}).content.count(b"Ask an admin")
+    assert client.get(reset["link"]).status_code == 200  # what nobody would receive is not made
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_mail_server_that_refuses_leaves_the_link_with_the_admin(settings: Any) -> None:
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
+    user = make_user("viewer")
+    sent = link_send(user=user, purpose=OneTimeLink.Purpose.RESET, actor="test", base_url="https://desk.example/")
+    assert sent.mailed is False
+    assert sent.to_hand_over == sent.url
+    assert sent.url not in repr(sent)
+
+
+def test_mail_that_went_out_is_not_told(django_capture_on_commit_callbacks: Any) -> None:
+    user = make_user("viewer")
+    with django_capture_on_commit_callbacks(execute=True):
+        sent = link_send(user=user, purpose=OneTimeLink.Purpose.RESET, actor="test", base_url="https://desk.example")
+    assert len(mail.outbox) == 1
+    assert sent.to_hand_over is None
+
+
+def test_using_a_link_burns_the_others() -> None:
+    user = make_user("viewer")
+    first, second = (link_issue(user=user, purpose=purpose, actor="test") for purpose in OneTimeLink.Purpose)
+    link_use(token=first, password=PASSWORD)
+    assert link_find(token=second) is None
 
 
 def test_api_lists_by_cursor_without_a_query_each(django_assert_max_num_queries: Any) -> None:

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
+from django.core.cache import cache
 from django.core.management import call_command
+from django.test import Client
 
 from avigrid.common import heartbeats
 from avigrid.exchange.simulator.exchange import ExchangeConfig
@@ -105,6 +107,26 @@ def test_without_the_exchange_no_key_is_opened(monkeypatch: pytest.MonkeyPatch) 
     assert found[f"key:{account.label}"].sentence == "quiet desk has no active key."
     assert "cipher:otp" in found
     assert "cipher:exchange" not in found
+
+
+@pytest.mark.django_db
+def test_a_proxy_nobody_named_is_seen_in_what_it_forwards(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache.clear()
+    monkeypatch.setattr("accounts.services.proxies._noted_at_s", float("-inf"))
+    assert _by_name(examine(ask_exchange=False))["proxies"].level is Level.OK
+    settings.TRUSTED_PROXIES = ["10.0.0.0/8"]
+    for peer in ("10.0.0.2", "172.18.0.5"):
+        Client(REMOTE_ADDR=peer).get("/accounts/login/", headers={"X-Forwarded-For": "198.51.100.1"})
+    found = _by_name(examine(ask_exchange=False))["proxies"]
+    assert (found.level, found.sentence.split()[0]) == (Level.WARN, "172.18.0.5")
+
+
+@pytest.mark.django_db
+def test_a_mail_server_that_does_not_answer_is_said(settings: Any) -> None:
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
+    found = _by_name(examine(exchange=Exchange(public=_away)))["mail"]
+    assert (found.level, "ConnectionRefusedError" in found.sentence) == (Level.WARN, True)
 
 
 @pytest.mark.django_db

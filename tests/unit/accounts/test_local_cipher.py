@@ -1,9 +1,12 @@
 """The cipher of development and the demo."""
 
+import runpy
+
 import pytest
 
 from accounts.ciphers.base import CipherError, CipherMisconfigured
 from accounts.ciphers.local import LocalCipher
+from avigrid.settings import base, dev
 
 OLD = "old-key-0123456789-0123456789-0123456789"
 NEW = "new-key-0123456789-0123456789-0123456789"
@@ -61,3 +64,15 @@ def test_weak_keys_are_refused(keys: str) -> None:
 
 def test_repr_shows_no_key() -> None:
     assert repr(LocalCipher(OLD, purpose="exchange")) == "LocalCipher(version=1)"
+
+
+@pytest.mark.parametrize(
+    ("demo", "debug", "allowed"), [(False, "false", False), (True, "false", True), (False, "true", True)]
+)
+def test_development_settings_alone_do_not_allow_it(
+    demo: bool, debug: str, allowed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are what `asgi.py` falls back to; somebody may trade under them without having chosen them."""
+    monkeypatch.setitem(base.AVIGRID, "DEMO", demo)
+    monkeypatch.setenv("AVIGRID_DEBUG", debug)
+    assert runpy.run_path(dev.__file__)["LOCAL_CIPHER_ALLOWED"] is allowed

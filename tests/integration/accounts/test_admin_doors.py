@@ -1,0 +1,132 @@
+"""Django's admin: what asks for a fresh code elsewhere asks for one here too."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+from django.test import Client
+from django.utils import timezone
+
+from accounts.models import ApiKey, AuditEntry, User
+from accounts.services.trading_accounts import trading_account_create
+from tests.support.planted import database_holds
+from tests.support.users import code_for, login, make_user
+
+pytestmark = pytest.mark.django_db
+ADD_USER, USERS = "/admin/accounts/user/add/", "/admin/accounts/user/"
+ADD_KEY, KEYS = "/admin/accounts/apikey/add/", "/admin/accounts/apikey/"
+SECRET = "PLANTEDneverRealSECRET4712"
+
+
+@pytest.fixture(autouse=True)
+def _plain(settings: Any) -> None:
+    cache.clear()
+    settings.KEY_TRIAL_CALL = "tests.support.api_world.good_key"
+
+
+@pytest.fixture
+def admin() -> User:
+    return make_user("admin")
+
+
+def browser(admin: User, *, code_age_s: float) -> Client:
+    client: Client = login(Client(), admin)
+    session = client.session
+    session["otp_code_at"] = (timezone.now() - timedelta(seconds=code_age_s)).timestamp()
+    session.save()
+    return client
+
+
+def key_form(**extra: Any) -> dict[str, Any]:
+    account = trading_account_create(label="main", environment="demo", actor="test")
+    return {"account": account.pk, "label": "desk", "key_id": "AbCdEfGh12", "secret": SECRET, **extra}
+
+
+def user_form(**extra: Any) -> dict[str, Any]:
+    return {"email": "new@desk.example", "name": "", "role": "viewer", **extra}
+
+
+def test_the_pages_open_with_a_code_of_some_minutes_ago(admin: User) -> None:
+    assert browser(admin, code_age_s=120).get(USERS).status_code == 200
+    assert browser(admin, code_age_s=301).get(USERS).status_code == 302
+
+
+@pytest.mark.parametrize(("url", "form"), [(ADD_USER, user_form), (ADD_KEY, key_form)])
+def test_adding_wants_a_code_of_this_minute(admin: User, url: str, form: Any) -> None:
+    people = User.objects.count()
+    answer = browser(admin, code_age_s=61).post(url, form())
+    assert answer.status_code == 200
+    assert "Enter the code your device shows now." in answer.content.decode()
+    assert (User.objects.count(), ApiKey.objects.count()) == (people, 0)
+
+
+@pytest.mark.parametrize(("url", "form"), [(ADD_USER, user_form), (ADD_KEY, key_form)])
+@pytest.mark.parametrize("code_age_s", [61, 301])
+def test_a_code_in_the_form_will_do(admin: User, url: str, form: Any, code_age_s: float) -> None:
+    answer = browser(admin, code_age_s=code_age_s).post(url, form(otp_code=code_for(admin)))
+    assert answer.status_code == 302, answer.content.decode()
+    assert (User.objects.filter(email="new@desk.example").count(), ApiKey.objects.count()) in ((1, 0), (0, 1))
+
+
+def test_a_wrong_code_counts_and_keeps_nothing_of_the_form(admin: User) -> None:
+    client = browser(admin, code_age_s=61)
+    form = key_form(otp_code="000000")
+    statuses = []
+    for _ in range(5):
+        code_for(admin)
+        statuses.append(client.post(ADD_KEY, form).status_code)
+    assert statuses == [200] * 4 + [429]
+    assert AuditEntry.objects.filter(action="code.refused", after={"step": "keys.change"}).count() == 5
+    assert database_holds(SECRET) == []
+
+
+@pytest.mark.parametrize("action", ["send_link", "remove_device"])
+def test_actions_want_a_code_of_this_minute(admin: User, action: str) -> None:
+    person = make_user("trader")
+    chosen = {"action": action, "_selected_action": [person.pk]}
+    entries = AuditEntry.objects.count()
+    answer = browser(admin, code_age_s=61).post(USERS, chosen)
+    assert answer["Location"].startswith("/accounts/fresh/?next=%2Fadmin%2Faccounts%2Fuser%2F")
+    assert AuditEntry.objects.count() == entries
+    answer = browser(admin, code_age_s=5).post(USERS, chosen)
+    assert answer["Location"] == USERS
+    entry = AuditEntry.objects.latest("pk")
+    assert (entry.action, entry.otp_used) == (
+        {"send_link": "link.issued", "remove_device": "device.removed"}[action],
+        True,
+    )
+
+
+def test_changing_a_role_wants_one_too(admin: User) -> None:
+    person = make_user("viewer")
+    url, form = f"{USERS}{person.pk}/change/", {"name": "", "role": "admin", "is_active": "on"}
+    assert browser(admin, code_age_s=61).post(url, form).status_code == 200
+    assert User.objects.get(pk=person.pk).role == "viewer"
+    assert browser(admin, code_age_s=5).post(url, form).status_code == 302
+    assert User.objects.get(pk=person.pk).role == "admin"
+
+
+def test_deactivating_a_key_wants_one_too(admin: User) -> None:
+    client = browser(admin, code_age_s=5)
+    assert client.post(ADD_KEY, key_form()).status_code == 302
+    chosen = {"action": "deactivate", "_selected_action": [ApiKey.objects.get().pk]}
+    browser(admin, code_age_s=61).post(KEYS, chosen)
+    assert ApiKey.objects.get().active
+    client.post(KEYS, chosen)
+    assert not ApiKey.objects.get().active
+
+
+def test_a_link_no_mail_can_carry_is_shown_to_the_admin(admin: User, settings: Any) -> None:
+    settings.EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
+    person = make_user("viewer")
+    client = browser(admin, code_age_s=5)
+    chosen = {"action": "send_link", "_selected_action": [person.pk]}
+    page = client.post(USERS, chosen, follow=True).content.decode()
+    assert "No mail could be sent." in page
+    assert f"The link of {person.email}" in page
+    assert "/accounts/link/" in page
+
+
+def test_groups_cannot_be_edited_around_the_service(admin: User) -> None:
+    assert browser(admin, code_age_s=5).get("/admin/auth/group/").status_code == 404
