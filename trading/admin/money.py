@@ -1,0 +1,30 @@
+"""Every change of money, the wallet and what trading cost, for reading."""
+
+from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
+
+from avigrid.common.admin_pages import ReadOnlyAdmin
+from trading.models import EquitySnapshot, LedgerEntry, SlippageRecord
+
+
+@admin.register(LedgerEntry)
+class LedgerEntryAdmin(ReadOnlyAdmin):
+    about = _("Every change of money; the bridge on the Performance page adds it up to the wallet.")
+    desk_page = "trading:performance"
+    list_display = ("at", "kind", "symbol", "change_usd", "reference", "note")
+    list_filter = ("kind", "symbol")
+
+
+@admin.register(EquitySnapshot)
+class EquitySnapshotAdmin(ReadOnlyAdmin):
+    about = _("The wallet as the exchange showed it.")
+    desk_page = "trading:performance"
+    list_display = ("at", "equity_usd", "wallet_balance_usd", "available_usd", "unrealised_pnl_usd")
+
+
+@admin.register(SlippageRecord)
+class SlippageRecordAdmin(ReadOnlyAdmin):
+    about = _("What was asked for and what was got, fill by fill.")
+    desk_page = "trading:performance"
+    list_display = ("at", "symbol", "is_entry", "is_maker", "requested_price", "fill_price", "slippage_bps")
+    list_filter = ("is_entry", "is_maker", "symbol")
