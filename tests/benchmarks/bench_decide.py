@@ -62,13 +62,16 @@ def measure_with_database(rounds: int) -> dict[str, tuple[float, float, float]]:
     from avigrid.common import push
     from marketdata.models import KlineSource
     from marketdata.selectors.times import to_datetime
+    from marketdata.services.instruments import instruments_store
     from marketdata.services.klines import klines_bulk_store
+    from tests.support.api_world import instrument_of
     from tests.support.bars import T0, saw_table
     from trading.services.decisions import bar_decide, market_window
     from trading.services.strategy_versions import strategy_version_create
 
     config, fees, far_ms = StrategyConfig(), FeeRates(), T0 + 10**13
     symbols = [f"S{number}USDT" for number in range(15)]
+    instruments_store(listed=[instrument_of(symbol) for symbol in symbols], wanted=symbols, now_ms=T0)
     for symbol in symbols:
         for interval_min, count in ((5, 4_000), (15, 1_500)):
             table = saw_table(count, symbol=symbol, interval_min=interval_min)

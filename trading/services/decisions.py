@@ -5,12 +5,13 @@ where a simulated one runs faster than the wall, a person's deadline is stretche
 """
 
 import math
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 import numpy as np
-from django.db import IntegrityError, transaction
+from django.db import transaction
 
 from accounts.services.audit import audit
 from avigrid.common import push
@@ -28,6 +29,7 @@ from trading.avi5.window import BAR_5M_MS, BAR_15M_MS, Bars, Closes, MarketWindo
 from trading.models import Decision, Signal, SignalStatus, StrategyVersion
 from trading.selectors.strategy import config_of
 from trading.selectors.win_rate import p_win
+from trading.services.decision_insert import decision_insert
 
 SIGNAL_FRESH_S = 60.0
 _NOTE_MAX = 200
@@ -62,22 +64,25 @@ def bar_decide(
     (missed bars fetched, ...). `config` is the version's, where the caller has read it already.
     Raises InvalidCandle where the stored history has a hole: the caller heals the gap and asks again.
     """
-    known = Decision.objects.filter(strategy=version, symbol=bar.symbol, bar_start=to_datetime(bar.start_ms)).first()
-    if known is not None:
-        return Decided(known, known.signals.first(), is_new=False)
     config = config or config_of(version)
-    window = market_window(bar.symbol, bar.start_ms + BAR_5M_MS, config.history_5m_bars, config.history_15m_bars)
-    if not len(window.bars_5m) or window.bar_start_ms != bar.start_ms:
-        raise InvalidCandle(f"{bar.symbol} bar {bar.start_ms} is not the newest stored one", code="gap")
-    outcome = avi5.decide(
-        window,
-        features,
-        config,
-        now_ms=decided_ms,
-        next_funding_ms=next_funding_ms,
-        fees=fees,
-        allow_proxy=False,
-    )
+    try:
+        window = market_window(bar.symbol, bar.start_ms + BAR_5M_MS, config.history_5m_bars, config.history_15m_bars)
+        if not len(window.bars_5m) or window.bar_start_ms != bar.start_ms:
+            raise InvalidCandle(f"{bar.symbol} bar {bar.start_ms} is not the newest stored one", code="gap")
+        outcome = avi5.decide(
+            window,
+            features,
+            config,
+            now_ms=decided_ms,
+            next_funding_ms=next_funding_ms,
+            fees=fees,
+            allow_proxy=False,
+        )
+    except InvalidCandle:
+        known = _known(version, bar.symbol, bar.start_ms)
+        if known is None:
+            raise
+        return known
     spec = None
     if outcome.direction:
         spec = plan_for(outcome, config, instrument=instrument(bar.symbol), fees=fees, r_usd=r_usd)
@@ -102,7 +107,6 @@ def _after_holes(start_ms: Millis, step_ms: int) -> int:
     return int(holes[-1]) + 1 if len(holes) else 0
 
 
-@transaction.atomic
 def _store(
     version: StrategyVersion,
     outcome: avi5.Decision,
@@ -111,28 +115,40 @@ def _store(
     valid_until: datetime,
     note: str,
 ) -> Decided:
+    """A decision without a signal is one statement; with one, both are stored or neither."""
     record = avi5.decision_record(outcome)
     rules = {"long": record.pop("long_rules"), "short": record.pop("short_rules"), "failed": record.pop("failed_rules")}
-    identity = {"strategy": version, "symbol": outcome.symbol, "bar_start": to_datetime(outcome.bar_start_ms)}
-    try:
-        with transaction.atomic():
-            decision = Decision.objects.create(
-                **identity,
-                decided_at=to_datetime(outcome.decided_ms),
-                status=outcome.status.value,
-                direction=outcome.direction,
-                score=outcome.score if math.isfinite(outcome.score) else None,
-                used_proxy=outcome.used_proxy,
-                rules=rules,
-                indicators=record,
-                reason=note[:_NOTE_MAX],
-            )
-    except IntegrityError:  # another process decided on it since we looked
-        decision = Decision.objects.get(**identity)
-        return Decided(decision, decision.signals.first(), is_new=False)
-    signal = _signal_create(decision, spec, now, valid_until) if spec is not None else None
+    decision = Decision(
+        strategy=version,
+        symbol=outcome.symbol,
+        bar_start=to_datetime(outcome.bar_start_ms),
+        decided_at=to_datetime(outcome.decided_ms),
+        status=outcome.status.value,
+        direction=outcome.direction,
+        score=outcome.score if math.isfinite(outcome.score) else None,
+        used_proxy=outcome.used_proxy,
+        rules=rules,
+        indicators=record,
+        reason=note[:_NOTE_MAX],
+    )
+    signal = None
+    with nullcontext() if spec is None else transaction.atomic():
+        is_new = decision_insert(decision)
+        if is_new and spec is not None:
+            signal = _signal_create(decision, spec, now, valid_until)
+    if not is_new:
+        known = _known(version, outcome.symbol, outcome.bar_start_ms)
+        assert known is not None
+        return known
     push.event("decision", {"symbol": decision.symbol, "status": decision.status})
     return Decided(decision, signal, is_new=True)
+
+
+def _known(version: StrategyVersion, symbol: str, bar_start_ms: int) -> Decided | None:
+    """What was decided before: another process, or this one before it was started again."""
+    rows = Decision.objects.filter(strategy=version, symbol=symbol, bar_start=to_datetime(bar_start_ms))
+    decision = rows.first()
+    return None if decision is None else Decided(decision, decision.signals.first(), is_new=False)
 
 
 def _signal_create(decision: Decision, spec: PlanSpec, now: datetime, valid_until: datetime) -> Signal:

@@ -1,5 +1,7 @@
 """A stored bar is decided on once, with exactly the bars that are stored before it."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -82,6 +84,16 @@ def test_a_bar_is_decided_on_once(version: StrategyVersion) -> None:
     first, again = decided(version, bar_at(29)), decided(version, bar_at(29))
     assert (first.is_new, again.is_new, again.decision.pk) == (True, False, first.decision.pk)
     assert Decision.objects.count() == 1
+
+
+def test_a_decision_without_a_signal_is_stored_in_one_statement(
+    version: StrategyVersion, django_assert_num_queries: Callable[[int], AbstractContextManager[object]]
+) -> None:
+    with django_assert_num_queries(1):  # besides the window, which is asked for past the counter
+        assert decided(version, bar_at(29)).signal is None
+    row = Decision.objects.get()
+    assert (row.status, row.direction, row.score, row.indicators["close"]) == ("warming_up", 0, None, 102.0)
+    assert [rule["rule"] for rule in row.rules["long"]][:3] == ["fresh", "trend", "trigger"]
 
 
 def test_of_two_processes_at_once_the_first_decision_stays(
