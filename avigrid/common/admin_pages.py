@@ -1,8 +1,10 @@
 """What all pages of the admin have in common: a sentence of help, a way to the desk, and no deleting."""
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
 from django.db.models import DecimalField, Model
 from django.http import HttpRequest, HttpResponse
@@ -27,6 +29,13 @@ def plain_amount(name: str, words: str | Promise) -> Callable[[Any], str]:
     return shown
 
 
+class PlainDecimalField(forms.DecimalField):
+    """Shows an amount to be changed without the zeros its storage pads it with."""
+
+    def prepare_value(self, value: Any) -> Any:
+        return plain(value) if isinstance(value, Decimal) and value.is_finite() else value
+
+
 class DeskAdmin(ModelAdmin):
     """`about` stands above list and form; `desk_page` names the page of the desk that shows the same things.
 
@@ -46,6 +55,11 @@ class DeskAdmin(ModelAdmin):
     def _shown(self, name: Any) -> Any:
         column = next((field for field in self.opts.fields if field.name == name), None)
         return plain_amount(name, column.verbose_name) if isinstance(column, DecimalField) else name
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if isinstance(db_field, DecimalField):
+            kwargs.setdefault("form_class", PlainDecimalField)
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     def desk_url(self, obj: Any) -> str | None:
         """Where the desk shows this very row."""

@@ -1,6 +1,7 @@
 """The admin: every page opens, says what it is for, leads to the desk; history cannot be changed there."""
 
 import re
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -11,9 +12,13 @@ from django.test import Client
 from django.urls import resolve, reverse
 
 from avigrid.common.admin_pages import DeskAdmin, ReadOnlyAdmin
+from risk.core.states import State
 from risk.forms.limits import GROUPS as LIMIT_GROUPS
 from risk.forms.limits import HELP as LIMIT_HELP
+from risk.models import RiskLimitsVersion
+from risk.selectors.guards import effective_state
 from risk.selectors.limits import FIELDS as LIMITS
+from risk.services.limits import limits_update
 from tests.support.api_world import ApiWorld
 from tests.support.users import login, make_user
 from trading.forms.strategy import FIELDS
@@ -117,3 +122,31 @@ def test_every_number_is_explained_in_one_group() -> None:
     assert set(FIELDS) - set(HELP) == {"profile", "version"}
     limits = [name for _title, _text, names in LIMIT_GROUPS for name in names]
     assert sorted(limits) == sorted(LIMITS) == sorted(LIMIT_HELP)
+
+
+def test_halt_is_a_plain_form_on_every_page_of_the_admin(world: ApiWorld, client: Client) -> None:
+    for path in (
+        reverse("admin:index"),
+        reverse("admin:trading_plan_changelist"),
+        reverse("admin:risk_risklimitsversion_add"),
+    ):
+        page = client.get(path).content.decode()
+        form = re.search(r'<form class="admin-halt" method="post" action="/halt">(.*?)</form>', page, re.DOTALL)
+        assert form is not None, path
+        assert "csrfmiddlewaretoken" in form.group(1)
+    answer = client.post("/halt", {"next": reverse("admin:index")})
+    assert answer.headers["Location"] == reverse("admin:index")
+    assert effective_state(world.account.pk) is State.HALTED
+
+
+def test_amounts_to_be_changed_carry_no_padding(world: ApiWorld, client: Client) -> None:
+    limits_update(
+        account_id=world.account.pk, changes={"max_total_risk_r": Decimal(3)}, actor=make_user("admin"),
+        reason="less", otp_used=True,
+    )  # fmt: skip
+    version = RiskLimitsVersion.objects.get(active=True)
+    page = client.get(reverse("admin:risk_risklimitsversion_change", args=[version.pk])).content.decode()
+    shown = dict(re.findall(r'name="(\w+)" value="([^"]*)"', page))
+    assert shown["max_total_risk_r"] == "3"
+    assert shown["r_usd"] == "20"
+    assert not [value for value in shown.values() if re.fullmatch(r"\d+\.\d*0", value)]
