@@ -3,7 +3,8 @@
 import json
 import os
 from argparse import ArgumentParser, ArgumentTypeError
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.core.management.base import CommandError
 from django.db import DatabaseError
 
 from avigrid.kernel.errors import AviGridError, Rejected
@@ -21,6 +23,7 @@ from trading.backtest.files import read_bars, read_funding
 from trading.backtest.filters import instrument_from_bars
 from trading.backtest.request import read_fees
 from trading.backtest.result import BacktestSettings
+from trading.services.research_fence import research_fence
 
 type Options = Mapping[str, Any]
 LARGEST = Decimal(1_000_000_000)
@@ -85,6 +88,19 @@ def refuse_unwritable(options: Options, *names: str) -> None:
             raise Rejected(f"{option} names a folder, {path}; give a file", code="unwritable")
         if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
             raise Rejected(f"{option} cannot be written: {path.parent} is no folder to write to", code="unwritable")
+
+
+@contextmanager
+def spoken_errors() -> Iterator[None]:
+    """A research command inside its fence: what it is refused, and a database that cannot be read, in a sentence."""
+    try:
+        with research_fence():
+            yield
+    except AviGridError as error:
+        raise CommandError(f"{error.message} ({error.code})") from error
+    except DatabaseError as error:
+        sentence = f"the database cannot be read ({str(error).splitlines()[0]}); run manage.py migrate first"
+        raise CommandError(f"{sentence} (no_database)") from error
 
 
 def refuse_where_off() -> None:

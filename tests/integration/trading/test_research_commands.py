@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import ProgrammingError
 
 from avigrid.exchange.kline_table import KlineTable
 from marketdata.models import KlineSource
@@ -124,9 +125,26 @@ def test_commands_work_inside_the_fence(stored: None, monkeypatch: pytest.Monkey
             _told(command, "--symbol", "TESTUSDT", *axis)
 
 
-def test_a_database_without_tables_gets_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    from django.db import ProgrammingError
+@pytest.mark.parametrize(
+    ("where", "args"),
+    [
+        ("trading.services.research.active_version", ("sweep", *SWEEP, "--spread")),
+        ("trading.management.commands.sweep.research_run", ("sweep", "--follow", "1")),
+        ("trading.management.commands.calibrate.compare_runs", ("calibrate", "--compare", "1", "2")),
+    ],
+)
+def test_research_without_tables_gets_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, where: str, args: tuple[str, ...]
+) -> None:
+    def missing(*_: Any, **__: Any) -> None:
+        raise ProgrammingError('relation "trading_researchrun" does not exist\nLINE 1: ...')
 
+    monkeypatch.setattr(where, missing)
+    with pytest.raises(CommandError, match=r'cannot be read \(relation "trading_researchrun" does not exist\); run'):
+        _told(*args)
+
+
+def test_a_database_without_tables_gets_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(*_: Any, **__: Any) -> None:
         raise ProgrammingError('relation "marketdata_kline" does not exist\nLINE 1: ...')
 

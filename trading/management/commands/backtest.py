@@ -5,9 +5,9 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand
 
-from avigrid.kernel.errors import AviGridError, Rejected
+from avigrid.kernel.errors import Rejected
 from trading.avi5.window import BAR_5M_MS
 from trading.backtest.bias import check_lookahead, check_warm_up
 from trading.backtest.driver import decisions_of, run_backtest
@@ -23,8 +23,8 @@ from trading.management.replay_options import (
     refuse_unwritable,
     refuse_where_off,
     settings_from,
+    spoken_errors,
 )
-from trading.services.research_fence import research_fence
 
 
 class Command(BaseCommand):
@@ -44,11 +44,8 @@ class Command(BaseCommand):
         parser.add_argument("--check", action="store_true", help="look for lookahead and warm-up bias as well")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        try:
-            with research_fence():
-                self._run(options)
-        except AviGridError as error:
-            raise CommandError(f"{error.message} ({error.code})") from error
+        with spoken_errors():
+            self._run(options)
 
     def _run(self, options: dict[str, Any]) -> None:
         refuse_where_off()

@@ -8,7 +8,6 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from avigrid.kernel.errors import AviGridError
 from trading.backtest.times import utc
 from trading.backtest.walk_forward import WalkForward, calibrate, heat_map
 from trading.management.replay_options import (
@@ -22,10 +21,10 @@ from trading.management.replay_options import (
     refuse_unwritable,
     refuse_where_off,
     settings_from,
+    spoken_errors,
 )
 from trading.selectors.research_comparison import compare_runs
 from trading.services.calibrations import calibration_record
-from trading.services.research_fence import research_fence
 
 
 class Command(BaseCommand):
@@ -49,11 +48,8 @@ class Command(BaseCommand):
         parser.add_argument("--config-out", metavar="JSON", help="the config with the calibrated hours")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        try:
-            with research_fence():
-                self._run(options)
-        except AviGridError as error:
-            raise CommandError(f"{error.message} ({error.code})") from error
+        with spoken_errors():
+            self._run(options)
 
     def _run(self, options: dict[str, Any]) -> None:
         refuse_where_off()

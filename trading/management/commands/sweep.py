@@ -11,7 +11,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from avigrid.kernel.errors import AviGridError, Rejected
+from avigrid.kernel.errors import Rejected
 from trading.avi5.config import ConfigValue, InvalidConfig, parse_setting
 from trading.backtest.filters import filters_text
 from trading.backtest.sweep import RankedRow, SweepRow, SweepSpec, ranked, sweep_run
@@ -26,10 +26,10 @@ from trading.management.replay_options import (
     refuse_unwritable,
     refuse_where_off,
     settings_from,
+    spoken_errors,
 )
 from trading.selectors.research import research_run
 from trading.services.research import research_start
-from trading.services.research_fence import research_fence
 
 FOLLOW_EVERY_S = 1.0
 
@@ -64,11 +64,8 @@ class Command(BaseCommand):
         parser.add_argument("--follow", type=int, metavar="RUN", help="follow a sweep that was spread before")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        try:
-            with research_fence():
-                self._run(options)
-        except AviGridError as error:
-            raise CommandError(f"{error.message} ({error.code})") from error
+        with spoken_errors():
+            self._run(options)
 
     def _run(self, options: dict[str, Any]) -> None:
         refuse_where_off()

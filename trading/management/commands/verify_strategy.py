@@ -4,10 +4,10 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand
 from django.db import DatabaseError
 
-from avigrid.kernel.errors import AviGridError, Rejected
+from avigrid.kernel.errors import Rejected
 from avigrid.kernel.instrument import FeeRates
 from trading.backtest.bias import check_lookahead, check_warm_up
 from trading.management.replay_options import (
@@ -17,8 +17,8 @@ from trading.management.replay_options import (
     load,
     numbers_in_use,
     range_from,
+    spoken_errors,
 )
-from trading.services.research_fence import research_fence
 
 CLEAN, DIFFERS, NOT_CHECKED = 0, 1, 2
 
@@ -40,14 +40,11 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        try:
+        with spoken_errors():
             fees = fees_from(options)
-            with research_fence():
-                codes = self._bias(options, fees)
-                if not options["no_parity"]:
-                    codes.add(self._parity(options, fees))
-        except AviGridError as error:
-            raise CommandError(f"{error.message} ({error.code})") from error
+            codes = self._bias(options, fees)
+            if not options["no_parity"]:
+                codes.add(self._parity(options, fees))
         codes.discard(CLEAN)
         if codes:
             sys.exit(min(codes))
