@@ -7,6 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from accounts.ciphers import keep_token
+from accounts.services.processes import Life, process_audited
 from avigrid.kernel.errors import AviGridError
 from trading.runtime.execution import Execution, Exit
 from trading.runtime.hang_limit import hang_limit
@@ -22,16 +23,22 @@ class Command(BaseCommand):
         parser.add_argument("--account", type=int, required=True, help="number of the trading account")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        execution = Execution(options["account"])
+        with process_audited(f"execution:{options['account']}") as life:
+            self._run(options["account"], life)
+
+    def _run(self, account: int, life: Life) -> None:
+        execution = Execution(account)
         execution.listen_to_signals()
         keep_token()
         try:
             with hang_limit():
                 code = execution.run()
         except AviGridError as error:
+            life.failed(error)
             self.stderr.write(f"{error.message} ({error.code})")
             sys.exit(Exit.FAILED)
         if code is Exit.LEASE_HELD:
-            self.stderr.write(f"Another process trades account {options['account']}; this one leaves it alone.")
+            self.stderr.write(f"Another process trades account {account}; this one leaves it alone.")
         if code is not Exit.STOPPED:
+            life.reason = code.name.lower()
             sys.exit(code)

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from accounts.services.processes import process_audited
 from avigrid.common import push
 from trading.runtime.market_loop import MarketLoop
 
@@ -14,4 +15,5 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         push.start_background()  # a decision does not wait for the screens
-        asyncio.run(MarketLoop().run())
+        with process_audited("market_data"):
+            asyncio.run(MarketLoop().run())

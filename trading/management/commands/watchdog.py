@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from accounts.ciphers import keep_token
+from accounts.services.processes import process_audited
 from avigrid.common import metrics
 from trading.runtime.watchdog import SILENCE_S, Watchdog
 
@@ -25,4 +26,5 @@ class Command(BaseCommand):
             signal.signal(number, lambda *_: stopping.set())
         metrics.serve()
         keep_token()
-        Watchdog(options["account"], silence_s=options["silence"]).run(until=stopping.is_set)
+        with process_audited(f"watchdog:{options['account']}"):
+            Watchdog(options["account"], silence_s=options["silence"]).run(until=stopping.is_set)
