@@ -10,7 +10,7 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from tests.chaos.report import Tally
-from tests.chaos.schedule import AT_START, PROCESSES, Round, schedule
+from tests.chaos.schedule import AT_START, PROCESSES, Round, explained, schedule
 from tests.chaos.servers import Servers
 
 PATIENCE_S = 90.0
@@ -33,6 +33,9 @@ class Chaos:
         self.name = name
         self.tally = Tally()
         self.longest: tuple[float, str] = (0.0, "")
+        self.last_change = 0
+        self.halts: list[str] = []
+        """Those no round explains."""
 
     def run(self) -> dict[str, object]:
         began_s = time.monotonic()
@@ -140,8 +143,10 @@ class Chaos:
         connection.close()
         began_s = time.monotonic()
         breaches = self._flat() if is_flattening else []
-        self._until(self._rearmed, PATIENCE_S, "the database", soft=True)
-        breaches = breaches or self._agree(turn, carry=turn.number < self.rounds)
+        self._until(lambda: self._rearmed(turn), PATIENCE_S, "the database", soft=True)
+        breaches = breaches or self.halts or self._agree(turn, carry=turn.number < self.rounds)
+        self._try(lambda: self._rearmed(turn))
+        breaches = breaches or self.halts
         recovery_s = round(time.monotonic() - began_s, 2)
         self.tally.recovery_s.append(recovery_s)
         self.longest = max(self.longest, (recovery_s, f"{turn.number}: {turn.name}"))
@@ -203,12 +208,18 @@ class Chaos:
     def _held(self) -> list[str]:
         return [row["symbol"] for row in self.wire.state()["positions"] if Decimal(row["size"] or 0)]
 
-    def _rearmed(self) -> bool:
-        """A halt (the watchdog's, after a long silence) is an operator's to end: the harness plays that part."""
+    def _rearmed(self, turn: Round) -> bool:
+        """A halt that the round explains is an operator's to end, and the harness is one. Any other is a breach."""
         from risk.core.states import State
+        from risk.models import TradingStateChange
         from risk.selectors.guards import effective_state
         from risk.services.states import rearm
 
+        changes = TradingStateChange.objects.filter(account_id=self.account_id, pk__gt=self.last_change).order_by("pk")
+        for change in changes:
+            self.last_change = change.pk
+            if change.after != State.ACTIVE and not explained(turn, change.source):
+                self.halts.append(f"{change.symbol or 'account'} {change.after} by {change.source}: {change.reason}")
         if effective_state(self.account_id) is not State.ACTIVE:
             self.tally.halts_ended += 1
             rearm(account_id=self.account_id, reason="chaos goes on", actor="chaos", otp_used=True)

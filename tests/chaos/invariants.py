@@ -8,9 +8,25 @@ from typing import Any
 from django.db.models import Count, QuerySet
 from django.utils import timezone
 
-from trading.models import LIVE_STATUSES, OPEN_PLAN_STATUSES, Fill, Order, OrderEvent, Plan, Position
+from avigrid.common import heartbeats
+from avigrid.kernel.money import ZERO
+from risk.core.states import State
+from risk.models import TradingState
+from trading.models import (
+    LIVE_STATUSES,
+    OPEN_PLAN_STATUSES,
+    Fill,
+    Order,
+    OrderEvent,
+    OutboxEvent,
+    Plan,
+    Position,
+    ReconciliationFinding,
+    Severity,
+)
 from trading.runtime.doubts import EVIDENCE_WINDOW
 from trading.runtime.venue_truth import compare
+from trading.selectors.exchange_time import process_name
 
 MAY_APPEAR_FOR = EVIDENCE_WINDOW + timedelta(seconds=20)
 """How long an order without evidence may stay in doubt: the window, and the pauses between the last looks."""
@@ -41,6 +57,7 @@ def breaches(account_id: int, state: dict[str, Any], *, excused: QuerySet[Order]
     found += _doubled(account_id)
     found += _exits(account_id)
     found += _unprotected(account_id)
+    found += _told(account_id)
     return found
 
 
@@ -72,6 +89,21 @@ def _exits(account_id: int) -> list[str]:
         if resting > abs(position.size):
             found.append(f"{position.symbol}/{position.position_idx}: exits {resting} for {position.size}")
     return found
+
+
+def _told(account_id: int) -> list[str]:
+    """What the system itself says must not be: findings, halted symbols, impossible events, plans that cannot go on."""
+    findings = ReconciliationFinding.objects.filter(account=account_id, is_open=True, severity=Severity.CRITICAL)
+    found = [f"finding {row.kind}: {row.subject}" for row in findings]
+    halted = TradingState.objects.filter(account=account_id, symbol__isnull=False).exclude(state=State.ACTIVE)
+    found += [f"{row.symbol} is {row.state} ({row.source}: {row.reason})" for row in halted]
+    impossible = OrderEvent.objects.filter(order__account=account_id, is_impossible=True)
+    found += [f"order {row.order_id}: {row.event} while {row.from_status}" for row in impossible]
+    failed = OutboxEvent.objects.filter(kind="plan_step_failed")
+    found += [f"plan {row.payload.get('plan_id')}: {row.payload.get('sentence')}" for row in failed]
+    life = next((life for life in heartbeats.lives() if life.process == process_name(account_id)), None)
+    most = Decimal(str(life.detail.get("unprotected_qty_max", 0))) if life is not None else ZERO
+    return found + ([f"{most} had no stop for longer than a second"] if most else [])
 
 
 def _unprotected(account_id: int) -> list[str]:

@@ -38,6 +38,18 @@ class Round:
         return f"execution at {self.fault_point}" if self.fault_point else self.victim
 
 
+def explained(turn: Round, source: str) -> bool:
+    """Whether what was done in this round may end in a halt of that source; any other halt is a breach."""
+    fault = str(turn.fault["name"]) if turn.fault is not None else ""
+    is_cut_off = fault in ("disconnect", "exchange_restart", "latency")
+    return {
+        "command": turn.flatten,
+        "watchdog": turn.victim in ("execution", "market_data", *SERVERS),
+        "stale_data": turn.victim in ("market_data", *SERVERS) or is_cut_off,
+        "error_rate": turn.fault is not None,
+    }.get(source, False)
+
+
 def schedule(rounds: int, seed: int) -> Iterator[Round]:
     """Decks are dealt to their end before they are shuffled anew: nothing waits longer than two of them."""
     rng = random.Random(seed)

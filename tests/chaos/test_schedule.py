@@ -3,7 +3,7 @@
 from collections import Counter
 from pathlib import Path
 
-from tests.chaos.schedule import KILLS, schedule
+from tests.chaos.schedule import KILLS, explained, schedule
 from tests.chaos.wire import FAULTS
 from trading.runtime import faults
 from trading.runtime.faults import POINTS
@@ -15,6 +15,16 @@ def test_a_seed_is_the_whole_plan() -> None:
     assert list(schedule(60, 7)) == list(schedule(60, 7))
     assert list(schedule(60, 7)) != list(schedule(60, 8))
     assert list(schedule(60, 7))[:20] == list(schedule(20, 7))
+
+
+def test_a_halt_is_excused_only_by_what_was_done() -> None:
+    rounds = list(schedule(200, 1))
+    for source in ("reconciliation", "drawdown", "daily_loss", "alert_webhook", "protection", "operator"):
+        assert not any(explained(turn, source) for turn in rounds)
+    for source in ("command", "watchdog", "stale_data", "error_rate"):
+        assert 0 < sum(explained(turn, source) for turn in rounds) < 200
+    calm = next(turn for turn in rounds if turn.victim == "web" and turn.fault is None and not turn.flatten)
+    assert not any(explained(calm, source) for source in ("command", "watchdog", "stale_data", "error_rate"))
 
 
 def test_two_hundred_rounds_leave_nothing_out() -> None:

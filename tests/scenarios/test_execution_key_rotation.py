@@ -1,4 +1,4 @@
-"""A key is rotated while plans are open: the process that trades takes it over, or stays with the old one and says so."""
+"""A key is rotated while plans are open: the trading process takes it over, or stays with the old one and says so."""
 
 import pytest
 from django.utils import timezone

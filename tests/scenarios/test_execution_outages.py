@@ -14,6 +14,9 @@ from pytest_django import DjangoDbBlocker, Settings
 
 from avigrid.common import embedded
 from avigrid.common.database_url import database_entry
+from risk.core.states import State, StateSource
+from risk.selectors.guards import effective_state
+from risk.services.states import halt
 from tests.chaos.servers import PostgresServer, RedisServer
 from tests.support.trading_desk import TradingDesk, trading_desk
 from trading.models import Fill, Order, Plan
@@ -96,6 +99,24 @@ def test_22_postgresql_down_sends_nothing_and_trades_within_thirty_seconds_of_it
         desk.until(lambda: Plan.objects.get(pk=plan.pk).status == "closed", what="closed")
         desk.settle()
         desk.assert_books_equal_venue()
+
+
+@pytest.mark.slow
+def test_kill_switch_with_redis_killed_flattens_through_the_running_process(
+    redis_server: RedisServer, desk: TradingDesk
+) -> None:
+    desk.start()
+    plan = desk.opened(symbol="SOLUSDT", profile="grid", rungs=4)
+    desk.until(lambda: plan.orders.filter(role="entry", status="open").count() == 3, what="rungs")
+    redis_server.kill()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(desk, "publish", lambda: None)
+        halt(account_id=desk.account.pk, reason="test", actor="test", source=StateSource.OPERATOR, flatten=True)
+        desk.until(lambda: Plan.objects.get(pk=plan.pk).status == "closed", timeout_s=20, what="flat")
+        desk.settle()
+        assert desk.client.gateway.positions() == []
+        assert desk.client.gateway.open_orders() == []
+        assert effective_state(desk.account.pk) is State.HALTED
 
 
 @pytest.mark.slow

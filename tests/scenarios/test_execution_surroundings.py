@@ -109,6 +109,20 @@ def test_21_a_blocked_plan_is_named_with_its_reason(desk: TradingDesk) -> None:
     assert told.get().payload["plan_id"] == plan.pk
 
 
+def test_21_a_dead_stream_and_an_open_circuit_are_reasons(desk: TradingDesk) -> None:
+    execution = desk.start()
+    plan = desk.opened(symbol="SOLUSDT")
+    execution.context.stream_up = False
+    assert execution.idle.reason(plan) == "the private stream is down, so nothing new is opened"
+    execution.context.stream_up = True
+    for _ in range(3):
+        execution.context.breakers.refused("SOLUSDT", "entry", "margin_short", execution.context.now())
+    told = "the circuit is open: the venue kept refusing its entry orders (margin_short)"
+    assert execution.idle.reason(plan) == told
+    execution.context.breakers.accepted("SOLUSDT", "entry")
+    assert execution.idle.reason(plan) != told
+
+
 def test_22_redis_down_stops_new_risk_but_not_exits(desk: TradingDesk, monkeypatch: pytest.MonkeyPatch) -> None:
     execution = desk.start()
     plan = desk.opened(symbol="SOLUSDT")

@@ -275,7 +275,7 @@ class Protection:
             alert_raise(
                 kind="stop_refused",
                 severity="warning",
-                dedupe_key=f"plan{plan.pk}:{exposure.refusals}",
+                dedupe_key=f"plan{plan.pk}:{plan.stop_price}:{error.code}",
                 sentence=f"{plan.symbol}: the venue refused the stop at {plan.stop_price} ({error.code}).",
                 now=self.context.now(),
                 plan_id=plan.pk,

@@ -7,9 +7,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 
-from avigrid.kernel.errors import Rejected
+from avigrid.kernel.errors import Rejected, Retryable
 from risk.services.limits import limits_update
 from tests.support.api_world import ApiWorld
 from trading.models import Order, OutboxEvent, Position
@@ -159,6 +160,37 @@ def test_a_cancel_the_venue_refuses_is_asked_again_more_and_more_slowly(world: A
     assert set(waits[7:]) == {60}
     assert OutboxEvent.objects.filter(kind="cancel_refused").count() == 1
     assert cancelling.doubted == [order.order_link_id] * len(asked)
+
+
+@pytest.mark.parametrize("role", ["close", "take_profit"])
+def test_what_the_venue_keeps_postponing_is_sent_less_and_less_often(world: ApiWorld, role: str) -> None:
+    """Never given up and never a storm: the pauses double up to half a minute, a quarter more or less by chance."""
+    clock, sent = Clock(), []
+
+    def busy(_: Any) -> Any:
+        sent.append(clock.at)
+        raise Retryable("busy", code="server_busy")
+
+    context = _context(world, clock, SimpleNamespace(place=busy))
+    context.books = transaction.atomic
+    context.prices = SimpleNamespace(read=lambda symbols: {})
+    sender = Sender(context)
+    entry = _entry(world)
+    Position.objects.create(
+        account=world.account, symbol="AAAUSDT", position_idx=1, size=entry.quantity, entry_value_usd=100
+    )
+    Order.objects.filter(pk=entry.pk).delete()
+    order = _exit(entry, role)
+    for _ in range(20):
+        sender.run()
+        clock.at = sender._not_before[order.pk]
+    waits = [(b - a).total_seconds() for a, b in zip(sent, sent[1:], strict=False)]
+    assert len(sent) == 20
+    for spot, wait_s in enumerate(waits):
+        planned_s = min(0.5 * 2**spot, 30)
+        assert planned_s * 0.75 <= wait_s <= planned_s * 1.25
+    order.refresh_from_db()
+    assert order.status == "intent"
 
 
 def _exit(entry: Order, role: str) -> Order:

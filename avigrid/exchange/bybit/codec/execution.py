@@ -34,7 +34,7 @@ class ExecutionRow(msgspec.Struct, rename="camel"):
     exec_price: Number
     exec_qty: Number
     exec_time: Number
-    order_link_id: str | None = None
+    order_link_id: str | None
     exec_fee: Number = None
     exec_type: str = "Trade"
     exec_value: Number = None

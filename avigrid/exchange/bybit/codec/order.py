@@ -29,7 +29,7 @@ class OrderRow(msgspec.Struct, rename="camel"):
     order_type: str
     order_status: str
     qty: Number
-    order_link_id: str | None = None
+    order_link_id: str | None  # "" where it is nobody's; missing, ours could not be told from a stranger's
     price: Number = None
     cum_exec_qty: Number = None
     avg_price: Number = None
