@@ -1,13 +1,17 @@
 """Positions and orders that are not ours: shown, left alone, and dealt with as a person decides."""
 
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 
 from accounts.models import AuditEntry
 from avigrid.kernel.errors import Rejected
+from risk.core.states import State
+from risk.selectors.guards import effective_state
 from tests.support.trading_desk import TradingDesk
-from trading.models import Plan, Position, ReconciliationFinding
+from trading.models import OutboxEvent, Plan, Position, ReconciliationFinding
+from trading.runtime.context import Context
 from trading.services.foreign import Wish, finding_decide
 from trading.services.plan_commands import plan_close
 
@@ -92,3 +96,57 @@ def test_what_makes_no_sense_is_refused(desk: TradingDesk) -> None:
         finding_decide(finding_id=finding.pk, wish=Wish.CANCEL, user="test")
     finding.refresh_from_db()
     assert "wish" not in finding.details
+
+
+def test_a_wish_that_is_refused_is_tried_ever_later_and_told_once(
+    desk: TradingDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finding = _foreign_position(desk)
+    execution = desk.execution
+    assert execution is not None
+    desk.fault("ret_code", params={"code": 110017}, match={"path": "/v5/order/create"}, for_s=600)
+    finding_decide(finding_id=finding.pk, wish=Wish.FLATTEN, user="test")
+    assert [execution.foreign.run(), execution.foreign.run()] == [False, False]
+    assert desk.struck("ret_code") == 1
+    finding.refresh_from_db()
+    assert finding.details["attempts"] == 1
+    assert not OutboxEvent.objects.filter(kind="wish_stuck").exists()
+    later = execution.context.now() + timedelta(seconds=31)
+    monkeypatch.setattr(Context, "now", lambda self: later)
+    assert [execution.foreign.run(), execution.foreign.run()] == [False, False]
+    assert desk.struck("ret_code") == 2
+    told = OutboxEvent.objects.get(kind="wish_stuck")
+    assert (told.severity, "flatten was asked" in told.payload["sentence"]) == ("critical", True)
+    desk.clear_faults()
+    later += timedelta(seconds=5)
+    assert execution.foreign.run()
+    monkeypatch.undo()
+    assert desk.client.gateway.positions() == []
+    desk.settle()
+    execution.reconciler.run("positions")
+    assert not ReconciliationFinding.objects.filter(is_open=True).exists()
+
+
+@pytest.mark.parametrize("is_flat", [False, True])
+def test_a_size_nobody_can_explain_is_taken_over_when_somebody_says_so(desk: TradingDesk, is_flat: bool) -> None:
+    execution = desk.start()
+    desk.opened(symbol="SOLUSDT")
+    size = desk.client.gateway.positions()[0].size
+    if is_flat:  # books of something the venue does not have
+        Position.objects.create(account=desk.account, symbol="BTCUSDT", position_idx=1, size=-1, entry_value_usd=50_000)
+    else:
+        Position.objects.filter(symbol="SOLUSDT").update(size=size + 1)
+    execution.reconciler.run("positions")
+    finding = ReconciliationFinding.objects.get(kind="position_mismatch", is_open=True)
+    finding_decide(finding_id=finding.pk, wish=Wish.ACCEPT, user="test", reason="looked at both")
+    desk.until(lambda: not ReconciliationFinding.objects.filter(is_open=True).exists(), what="settled")
+    finding.refresh_from_db()
+    assert finding.resolution == "accepted"
+    held = {(row.symbol, row.position_idx): row.signed_size for row in desk.client.gateway.positions()}
+    booked = {(row.symbol, row.position_idx): row.size for row in Position.objects.exclude(size=0)}
+    assert booked == held
+    assert AuditEntry.objects.get(action="finding.accept").reason == "looked at both"
+    assert AuditEntry.objects.filter(action="position.accepted").count() == 1
+    assert execution.reconciler.run("full").critical == 0
+    symbol = "BTCUSDT" if is_flat else "SOLUSDT"
+    assert effective_state(desk.account.pk, symbol) is State.HALTED  # until somebody re-arms it

@@ -21,7 +21,7 @@ from trading.models import (
     ReconciliationFinding,
     ReconciliationRun,
 )
-from trading.runtime import reconciliation
+from trading.runtime import history
 from trading.runtime.execution import Execution, Exit
 from trading.services.plan_commands import plan_close
 
@@ -67,7 +67,7 @@ def test_04_orders_at_the_venue_are_owned_or_foreign_after_a_restart(desk: Tradi
 def test_07_position_older_than_the_history_is_adopted_as_reducing(
     desk: TradingDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reconciliation, "HISTORY_MS", 2_000)
+    monkeypatch.setattr(history, "HISTORY_MS", 2_000)
     desk.simulator.sim(
         "POST",
         "/sim/market",

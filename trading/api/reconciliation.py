@@ -98,8 +98,8 @@ class FindingViewSet(ReadOnly):
 
     @extend_schema(
         operation_id="findings_decide",
-        description="A foreign position: adopt, flatten or ignore; an order: claim, cancel or ignore. 409 where the "
-        "finding is settled or does not know that wish.",
+        description="A foreign position: adopt, flatten or ignore; an order: claim, cancel or ignore; a size "
+        "that differs from the books: accept. 409 where the finding is settled or does not know that wish.",
         parameters=[IDEMPOTENCY_HEADER],
         request=FindingDecisionSerializer,
         responses={200: FindingSerializer, **problems(400, 404, 409, 415)},

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from avigrid.kernel.orders import OrderStatus, VenueOrder
+from avigrid.kernel.orders import OrderStatus, OrderType, VenueOrder
 from trading.engine.lifecycle import OrderEventKind, Outcome, Transition, transition
 
 CANCEL_WORDS = frozenset({"Cancelled", "PartiallyFilledCanceled", "Deactivated"})
@@ -16,10 +16,13 @@ class OrderBelief:
 
     status: OrderStatus
     quantity: Decimal
+    """As sent; as the venue has it once somebody amended it there."""
     filled_qty: Decimal = Decimal(0)
     venue_filled_qty: Decimal = Decimal(0)
     venue_status: str = ""
     venue_updated_ms: int = 0
+    price: Decimal | None = None
+    """Of a limit order."""
 
     @property
     def reserved_qty(self) -> Decimal:
@@ -66,6 +69,26 @@ def hear_venue(belief: OrderBelief, venue: VenueOrder, *, is_query: bool) -> lis
     is_stale = venue.updated_ms < belief.venue_updated_ms or (
         venue.updated_ms == belief.venue_updated_ms and known not in OPEN_WORDS and word in OPEN_WORDS and known != ""
     )
+    amended = [] if is_stale else _amended(belief, venue)
+    if amended:
+        belief = amended[-1].belief
+    return amended + _hear(belief, venue, is_stale=is_stale, is_query=is_query)
+
+
+def _amended(belief: OrderBelief, venue: VenueOrder) -> list[Step]:
+    """Its quantity or price is another at the venue: that one counts. Nothing where the order is over there."""
+    price = venue.price if belief.price is not None and venue.order_type is OrderType.LIMIT else None
+    changed = replace(belief, quantity=venue.quantity or belief.quantity, price=price or belief.price)
+    if changed == belief:
+        return []
+    if belief.status is OrderStatus.FILLED and changed.quantity <= changed.filled_qty:
+        return []
+    return [apply(changed, OrderEventKind.AMENDED)]
+
+
+def _hear(belief: OrderBelief, venue: VenueOrder, *, is_stale: bool, is_query: bool) -> list[Step]:
+    word = venue.status
+    known = belief.venue_status
     belief = replace(
         belief,
         venue_filled_qty=max(belief.venue_filled_qty, venue.filled_qty),
@@ -86,6 +109,8 @@ def _settle(belief: OrderBelief) -> list[Step]:
     """The venue's last word, once every execution it claims is booked."""
     if belief.misses_fills or belief.status is OrderStatus.FILLED:
         return []
+    if belief.venue_status == "Filled" and belief.venue_filled_qty > 0:
+        return [apply(belief, OrderEventKind.FULL_FILL)]
     if belief.venue_status in CANCEL_WORDS:
         return [apply(belief, OrderEventKind.VENUE_CANCELLED)]
     if belief.venue_status == "Rejected":

@@ -22,6 +22,7 @@ class Kind(StrEnum):
     ORDER_LOST = "order_lost"
     ORDER_REVIVED = "order_revived"
     ORDER_FOREIGN = "order_foreign"
+    ORDER_AMENDED = "order_amended"
     POSITION_MISMATCH = "position_mismatch"
     POSITION_FOREIGN = "position_foreign"
     POSITION_OLD = "position_old"
@@ -42,6 +43,7 @@ LEVELS: dict[Kind, Level] = {
     Kind.ORDER_LOST: Level.WARNING,
     Kind.ORDER_REVIVED: Level.WARNING,
     Kind.ORDER_FOREIGN: Level.WARNING,
+    Kind.ORDER_AMENDED: Level.WARNING,
     Kind.POSITION_MISMATCH: Level.CRITICAL,
     Kind.POSITION_FOREIGN: Level.CRITICAL,
     Kind.POSITION_OLD: Level.WARNING,

@@ -34,6 +34,8 @@ class OrderEventKind(StrEnum):
     """A complete list of open orders lacks it and nothing explains why."""
     NO_EVIDENCE = "no_evidence"
     """The whole evidence window passed without a trace of it."""
+    AMENDED = "amended"
+    """Somebody changed its quantity or price at the venue; one that counted as filled may have more to come."""
     WITHDRAW = "withdraw"
     """Given up before it was ever sent."""
 
@@ -92,6 +94,7 @@ _ROWS: dict[OrderEventKind, tuple[_Cell, ...]] = {
     _E.FILLS_MISSING:   ((_unk,),   _SAME,     _SAME,  _SAME,     _SAME,     _NEVER, (_unk,),  (_unk,), (_unk,)),
     _E.MISSING:         (_SAME,     _unk,      _unk,   _unk,      _SAME,     _SAME,  _SAME,    _SAME,   _SAME),
     _E.NO_EVIDENCE:     (_NEVER,    _NEVER,    _NEVER, _NEVER,    _exp,      _SAME,  _SAME,    _SAME,   _SAME),
+    _E.AMENDED:         (_SAME,     _sub,      _open,  _part,     _unk,      (_part,), _SAME,  _SAME,   _SAME),
     _E.WITHDRAW:        (_canc,     _NEVER,    _NEVER, _NEVER,    _NEVER,    _SAME,  _SAME,    _SAME,   _SAME),
 }
 # fmt: on

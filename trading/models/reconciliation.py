@@ -16,6 +16,8 @@ class ReconciliationRun(models.Model):
     status = models.CharField(max_length=12)
     """running, good, findings, incomplete (an answer was missing: no conclusion)."""
     fence = models.BigIntegerField(default=0)
+    executions_until_ms = models.BigIntegerField(default=0)
+    """Exchange time up to which executions were compared; 0 where they were not."""
     started_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True, blank=True)
     counts = models.JSONField(default=dict)

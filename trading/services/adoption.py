@@ -19,7 +19,7 @@ from risk.selectors.limits import limits_of
 from risk.services.states import tighten
 from trading.avi5.config import Profile
 from trading.avi5.spec import Grain, PlanSpec, RungSpec
-from trading.models import Fill, Order, Plan, PlanOrigin, PlanStatus, Position
+from trading.models import OPEN_PLAN_STATUSES, Fill, Order, Plan, PlanOrigin, PlanStatus, Position
 from trading.selectors.fee_rates import fee_rates_of
 from trading.services.folding import plan_totals_refresh, position_fold
 from trading.services.intents import installation
@@ -35,23 +35,102 @@ def old_position_book(*, account_id: int, held: VenuePosition, now: datetime) ->
     """Older than the venue's history: one fill at its average price stands for all that is not told any more."""
     if held.side is None or held.avg_price is None:
         raise Rejected(f"The position in {held.symbol} has no average price.", code="no_average_price")
-    fill = Fill.objects.create(
-        exec_id=f"adopted-{account_id}-{held.symbol}-{held.position_idx}-{held.created_ms}"[:64],
+    return opening_book(
         account_id=account_id,
         symbol=held.symbol,
         position_idx=held.position_idx,
-        side=held.side.value,
-        kind="Adopted",
-        price=held.avg_price,
+        side=held.side,
         quantity=held.size,
+        price=held.avg_price,
+        at_ms=held.created_ms,
+        now=now,
+    )
+
+
+def opening_book(
+    *,
+    account_id: int,
+    symbol: str,
+    position_idx: int,
+    side: Side,
+    quantity: Decimal,
+    price: Decimal,
+    at_ms: int,
+    now: datetime,
+    plan: Plan | None = None,
+) -> Fill:
+    """One fill that no execution of the venue's tells of, with provenance `adopted`."""
+    fill = Fill.objects.create(
+        exec_id=f"adopted-{account_id}-{symbol}-{position_idx}-{at_ms}"[:64],
+        account_id=account_id,
+        plan=plan,
+        symbol=symbol,
+        position_idx=position_idx,
+        side=side.value,
+        kind="Adopted",
+        price=price,
+        quantity=quantity,
         fee_usd=ZERO,
         is_maker=False,
-        executed_at=from_ms(held.created_ms),
+        executed_at=from_ms(at_ms),
         received_at=now,
         booked_at=now,
         source="adopted",
     )
     position_fold(fill)
+    if plan is not None:
+        plan_totals_refresh(plan)
+    return fill
+
+
+def position_accept(
+    *,
+    account_id: int,
+    symbol: str,
+    position_idx: int,
+    held: VenuePosition | None,
+    mark_price: Decimal | None,
+    exchange_ms: int,
+    now: datetime,
+    actor: "User | str",
+    reason: str = "",
+) -> Fill | None:
+    """The books take over the venue's size: what differs is booked at the mark. None where nothing differs any more.
+
+    It counts for the plan that is open there, so that it stops believing in what is gone. Raises Rejected
+    `no_price`.
+    """
+    position = Position.objects.filter(account_id=account_id, symbol=symbol, position_idx=position_idx).first()
+    booked = position.size if position else ZERO
+    missing = (held.signed_size if held else ZERO) - booked
+    if not missing:
+        return None
+    average = abs(position.entry_value_usd / position.size) if position is not None and position.size else None
+    price = (held.mark_price or held.avg_price if held else None) or mark_price or average
+    if price is None:
+        raise Rejected(f"Nobody knows a price of {symbol}.", code="no_price")
+    plan = Plan.objects.filter(
+        account_id=account_id, symbol=symbol, position_idx=position_idx, status__in=OPEN_PLAN_STATUSES
+    ).first()
+    fill = opening_book(
+        account_id=account_id,
+        symbol=symbol,
+        position_idx=position_idx,
+        side=Side.from_direction(1 if missing > 0 else -1),
+        quantity=abs(missing),
+        price=price,
+        at_ms=exchange_ms,
+        now=now,
+        plan=plan,
+    )
+    audit(
+        actor=actor,
+        action="position.accepted",
+        obj=fill,
+        before={"symbol": symbol, "position_idx": position_idx, "size": booked},
+        after={"size": booked + missing, "price": price},
+        reason=reason,
+    )
     return fill
 
 

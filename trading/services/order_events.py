@@ -5,8 +5,10 @@ Callers hold the account's lock (`account_transaction`).
 
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 
 from avigrid.common import push
+from avigrid.kernel.money import plain
 from avigrid.kernel.orders import OrderStatus, VenueOrder
 from trading.engine.belief import OrderBelief, Step, apply, hear_venue
 from trading.engine.lifecycle import OrderEventKind, Outcome
@@ -22,6 +24,7 @@ def belief_of(order: Order) -> OrderBelief:
         venue_filled_qty=order.venue_filled_qty,
         venue_status=order.venue_status,
         venue_updated_ms=order.venue_updated_ms,
+        price=order.price,
     )
 
 
@@ -49,8 +52,31 @@ def order_frame_apply(
         order.reason = order.reason or row.reject_reason[:300]
     source = "query" if is_query else "stream"
     evidence = f"{source}: {row.status} {row.filled_qty}/{row.quantity} at {row.updated_ms}"
+    if any(step.event is OrderEventKind.AMENDED for step in steps):
+        evidence = _amendment_tell(order, steps[-1].belief, now)
     order_steps_store(order=order, steps=steps, now=now, evidence=evidence, writes=writes)
     return steps[-1].belief
+
+
+def _amendment_tell(order: Order, belief: OrderBelief, now: datetime) -> str:
+    """The change in words. The venue itself shrinks exits with their position: nobody has to know."""
+    is_shrunk = order.reduce_only and belief.quantity < order.quantity and belief.price == order.price
+    change = f"{_line(order.quantity, order.price)} -> {_line(belief.quantity, belief.price)}"
+    if not is_shrunk:
+        alert_raise(
+            kind="order_amended",
+            severity="warning",
+            dedupe_key=f"{order.order_link_id}:{change}",
+            sentence=f"{order.symbol}: order {order.order_link_id} was amended at the venue: {change}.",
+            now=now,
+            order_id=order.pk,
+            plan_id=order.plan_id,
+        )
+    return change
+
+
+def _line(quantity: Decimal, price: Decimal | None) -> str:
+    return f"{plain(quantity)} at {plain(price)}" if price is not None else plain(quantity)
 
 
 def order_steps_store(
@@ -78,6 +104,7 @@ class OrderWrites:
             status = step.belief.status
         belief = steps[-1].belief
         order.status = belief.status.value
+        order.quantity, order.price = belief.quantity, belief.price
         order.filled_qty = belief.filled_qty
         order.venue_filled_qty = belief.venue_filled_qty
         order.venue_status = belief.venue_status

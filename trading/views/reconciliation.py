@@ -20,6 +20,7 @@ _SAID = {
     Wish.FLATTEN: gettext_lazy("Closing %(subject)s at the market."),
     Wish.CANCEL: gettext_lazy("Cancelling %(subject)s at the venue."),
     Wish.CLAIM: gettext_lazy("%(subject)s is claimed: it is left alone and not asked about again."),
+    Wish.ACCEPT: gettext_lazy("%(subject)s: the books take over what the venue says. Re-arm the symbol afterwards."),
     Wish.IGNORE: gettext_lazy("%(subject)s is left alone; it keeps new risk out while it is there."),
 }
 

@@ -1,5 +1,6 @@
 """Evidence in the orders that hurt: fills before the acknowledgement, words before their executions, late frames."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 from avigrid.kernel.orders import OrderStatus, OrderType, Side, VenueOrder
@@ -90,3 +91,51 @@ def test_unknown_word_has_no_effect() -> None:
 def test_venue_rejection_of_an_acknowledged_order() -> None:
     opened = apply(submitting(), OrderEventKind.ACK).belief
     assert hear_venue(opened, venue("Rejected", "0", 5), is_query=False)[-1].belief.status is OrderStatus.REJECTED
+
+
+# -- amended by somebody at the venue ---------------------------------------------------------------------------------
+
+
+def amended(status: str, filled: str, updated_ms: int, *, quantity: str, price: str = "100") -> VenueOrder:
+    return replace(venue(status, filled, updated_ms), quantity=D(quantity), price=D(price))
+
+
+def opened() -> OrderBelief:
+    return hear_venue(replace(submitting(), price=D(100)), venue("New", "0", 5), is_query=False)[-1].belief
+
+
+def test_a_lowered_quantity_counts_and_ends_the_order() -> None:
+    steps = hear_venue(opened(), amended("New", "0", 6, quantity="4"), is_query=False)
+    assert steps[0].event is OrderEventKind.AMENDED
+    assert (steps[-1].belief.quantity, steps[-1].belief.reserved_qty) == (D(4), D(4))
+    assert book_fill(steps[-1].belief, D(4))[-1].belief.status is OrderStatus.FILLED
+
+
+def test_a_lowered_quantity_first_heard_of_when_all_is_filled() -> None:
+    filled = book_fill(opened(), D(4))[-1].belief
+    assert filled.status is OrderStatus.PARTIALLY_FILLED
+    after = hear_venue(filled, amended("Filled", "4", 7, quantity="4"), is_query=False)[-1].belief
+    assert (after.status, after.reserved_qty) == (OrderStatus.FILLED, D(0))
+
+
+def test_a_raised_quantity_is_reserved_also_where_the_order_counted_as_filled() -> None:
+    filled = book_fill(opened(), D(10))[-1].belief
+    assert filled.status is OrderStatus.FILLED
+    after = hear_venue(filled, amended("PartiallyFilled", "10", 7, quantity="15"), is_query=False)[-1].belief
+    assert (after.status, after.reserved_qty) == (OrderStatus.PARTIALLY_FILLED, D(5))
+    assert book_fill(after, D(5))[-1].belief.status is OrderStatus.FILLED
+
+
+def test_a_price_is_taken_over_and_old_frames_change_nothing() -> None:
+    after = hear_venue(opened(), amended("New", "0", 6, quantity="10", price="98"), is_query=False)[-1].belief
+    assert after.price == D(98)
+    late = hear_venue(after, venue("New", "0", 5), is_query=False)
+    assert [step.event for step in late] == [OrderEventKind.VENUE_OPEN]
+    assert late[-1].belief.price == D(98)
+
+
+def test_a_market_order_keeps_having_no_price() -> None:
+    """The venue shows the price it is protected with."""
+    steps = hear_venue(submitting(), amended("New", "0", 5, quantity="10", price="95"), is_query=False)
+    assert [step.event for step in steps] == [OrderEventKind.VENUE_OPEN]
+    assert steps[-1].belief.price is None

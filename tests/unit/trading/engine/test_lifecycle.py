@@ -9,7 +9,7 @@ from trading.engine.lifecycle import OrderEventKind as E
 
 def test_every_status_and_event_is_defined_once() -> None:
     assert set(TABLE) == {(status, event) for status in S for event in E}
-    assert len(TABLE) == 9 * 15
+    assert len(TABLE) == 9 * 16
 
 
 def test_impossible_and_same_never_move() -> None:
@@ -39,6 +39,9 @@ def test_impossible_and_same_never_move() -> None:
         (S.CANCELLED, E.ADOPT, S.OPEN, Outcome.SURPRISE),
         (S.EXPIRED, E.PARTIAL_FILL, S.UNKNOWN, Outcome.SURPRISE),
         (S.REJECTED, E.ACK, S.UNKNOWN, Outcome.SURPRISE),
+        (S.OPEN, E.AMENDED, S.OPEN, Outcome.MOVED),
+        (S.FILLED, E.AMENDED, S.PARTIALLY_FILLED, Outcome.SURPRISE),
+        (S.CANCELLED, E.AMENDED, S.CANCELLED, Outcome.SAME),
         (S.INTENT, E.WITHDRAW, S.CANCELLED, Outcome.MOVED),
         (S.SUBMITTING, E.WITHDRAW, S.SUBMITTING, Outcome.IMPOSSIBLE),
     ],
