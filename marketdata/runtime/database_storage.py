@@ -1,6 +1,7 @@
 """The pipeline's Storage on the real services."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from avigrid.common.leases import HeldLease
 from avigrid.exchange.ports import MarketReader
@@ -32,7 +33,14 @@ class DatabaseStorage:
         self._options = options
 
     def bar(self, bar: Kline, features: BookFeatures | None, *, now_ms: int, lease: HeldLease | None) -> None:
-        bar_store(bar=bar, features=features, now_ms=now_ms, lease=lease)
+        bar_store(bar=bar, features=self._as_decided(features, bar), now_ms=now_ms, lease=lease)
+
+    def _as_decided(self, features: BookFeatures | None, bar: Kline) -> BookFeatures | None:
+        """With its age on the wall, by which a decision judges whether it is too old: a replay must see the same."""
+        rate = max(self._options.rate_ratio, 1.0)
+        if features is None or rate == 1.0:
+            return features
+        return replace(features, time_ms=bar.end_ms + int((features.time_ms - bar.end_ms) / rate))
 
     def recover(
         self,
@@ -139,7 +147,13 @@ class DatabaseStorage:
         ]
         outcome = klines_store([bar for bar in bars if bar not in fresh], source=KlineSource.REST, now_ms=now_ms)
         for bar in fresh:
-            result = bar_store(bar=bar, features=features, now_ms=now_ms, source=KlineSource.REST, lease=lease)
+            result = bar_store(
+                bar=bar,
+                features=self._as_decided(features, bar),
+                now_ms=now_ms,
+                source=KlineSource.REST,
+                lease=lease,
+            )
             outcome += BulkOutcome(
                 seen=1,
                 new=int(result is BarOutcome.NEW),

@@ -25,6 +25,8 @@ class PipelineOptions:
     """Our clock may be this far behind the exchange's before a bar it confirms counts as not over."""
     fresh_features_ms: int = 10_000
     """A bar that REST gives within this time of its end is stored with the book of this moment."""
+    rate_ratio: float = 1.0
+    """How fast the exchange's clock runs against the wall's; above 1 only on a simulated one."""
     max_recovered_decisions: int = 12
     """Decision bars older than this many before now are stored, but nobody is called for them."""
     warm_up_bars: tuple[tuple[int, int], ...] = ((1, 60), (5, 320), (15, 100))

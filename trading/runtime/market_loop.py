@@ -257,6 +257,7 @@ def _options(rate: float) -> PipelineOptions:
         late_ms=int(base.late_ms * rate),
         clock_skew_ms=int(base.clock_skew_ms * rate),
         fresh_features_ms=int(base.fresh_features_ms * rate),
+        rate_ratio=rate,
     )
 
 

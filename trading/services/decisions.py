@@ -87,7 +87,7 @@ def bar_decide(
     if outcome.direction:
         spec = plan_for(outcome, config, instrument=instrument(bar.symbol), fees=fees, r_usd=r_usd)
     valid_until = now + timedelta(seconds=SIGNAL_FRESH_S * max(rate_ratio, 1.0))
-    return _store(version, outcome, spec, now, valid_until, note)
+    return _store(version, outcome, spec, now, valid_until, note, window)
 
 
 def market_window(symbol: str, close_ms: int, count_5m: int, count_15m: int) -> MarketWindow:
@@ -114,10 +114,13 @@ def _store(
     now: datetime,
     valid_until: datetime,
     note: str,
+    window: MarketWindow,
 ) -> Decided:
     """A decision without a signal is one statement; with one, both are stored or neither."""
     record = avi5.decision_record(outcome)
     rules = {"long": record.pop("long_rules"), "short": record.pop("short_rules"), "failed": record.pop("failed_rules")}
+    # how far it could look back: to make it again, bars that were filled in later must not be looked at
+    record |= {"bars_5m": len(window.bars_5m), "bars_15m": len(window.bars_15m)}
     decision = Decision(
         strategy=version,
         symbol=outcome.symbol,

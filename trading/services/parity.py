@@ -21,23 +21,23 @@ from trading.avi5.window import BAR_5M_MS
 from trading.models import Decision, Signal
 from trading.selectors.strategy import config_of
 from trading.services.decisions import market_window
-from trading.services.parity_replay import Mismatch, recorded_fees, replay_mismatches
+from trading.services.parity_replay import Mismatch, Replay, recorded_depth, recorded_fees, replay_check
 
 _FEES = frozenset({"taker_fee", "maker_fee"})
 
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """`mismatches` with the live window, `replayed` on the backtest's path."""
+    """`mismatches` with the live window, `replay` on the backtest's path."""
 
     decisions: int
     signals: int
     mismatches: tuple[Mismatch, ...]
-    replayed: tuple[Mismatch, ...]
+    replay: Replay
 
     @property
     def is_clean(self) -> bool:
-        return not self.mismatches and not self.replayed
+        return not self.mismatches and not self.replay.mismatches
 
 
 def parity_check(
@@ -58,7 +58,7 @@ def parity_check(
         made = list(row.signals.all())
         signals += len(made)
         found += _differences(row, made, fees)
-    return Parity(count, signals, tuple(found), tuple(replay_mismatches(rows, fees=fees)))
+    return Parity(count, signals, tuple(found), replay_check(rows, fees=fees))
 
 
 def _differences(row: Decision, made: list[Signal], fees: FeeRates) -> Iterator[Mismatch]:
@@ -92,7 +92,7 @@ def _differences(row: Decision, made: list[Signal], fees: FeeRates) -> Iterator[
 def _again(row: Decision, fees: FeeRates) -> avi5.Decision:
     config = config_of(row.strategy)
     start_ms, decided_ms = to_ms(row.bar_start), to_ms(row.decided_at)
-    window = market_window(row.symbol, start_ms + BAR_5M_MS, config.history_5m_bars, config.history_15m_bars)
+    window = market_window(row.symbol, start_ms + BAR_5M_MS, *recorded_depth(row, config))
     funding = next(rule["value"] for rule in row.rules["long"] if rule["rule"] == "funding")
     next_funding_ms = None if funding is None else decided_ms + round(Decimal(str(funding)) * 60_000)
     return avi5.decide(

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
+import numpy as np
 from django.db.models import Max, Min, QuerySet
 
 from avigrid.kernel.errors import AviGridError
@@ -21,7 +22,7 @@ from trading.avi5.decide import Decision as Replayed
 from trading.avi5.decide import JsonValue, decision_record
 from trading.avi5.levels import plan_for
 from trading.avi5.spec import PlanSpec
-from trading.avi5.window import BAR_5M_MS
+from trading.avi5.window import BAR_5M_MS, BAR_15M_MS
 from trading.backtest.series import candidates, decision_at, indicator_series
 from trading.models import Decision
 from trading.selectors.replay_data import stored_market_data
@@ -44,17 +45,38 @@ class Mismatch:
     what: str
 
 
-def replay_mismatches(rows: QuerySet[Decision], *, fees: FeeRates) -> Iterator[Mismatch]:
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """`left_out`: decided on less history than is stored by now, so that a replay cannot see the same."""
+
+    compared: int
+    left_out: int
+    mismatches: tuple[Mismatch, ...]
+
+
+@dataclass(slots=True)
+class _Count:
+    compared: int = 0
+    left_out: int = 0
+
+
+def replay_check(rows: QuerySet[Decision], *, fees: FeeRates) -> Replay:
     """`fees` stand in where a decision does not name its own."""
+    count = _Count()
+    found = tuple(_mismatches(rows, fees, count))
+    return Replay(count.compared, count.left_out, found)
+
+
+def _mismatches(rows: QuerySet[Decision], fees: FeeRates, count: _Count) -> Iterator[Mismatch]:
     groups = rows.order_by().values("strategy", "symbol").annotate(first=Min("bar_start"), last=Max("bar_start"))
     for group in groups.order_by("strategy", "symbol"):
         first_ms, last_ms = to_ms(group["first"]), to_ms(group["last"])
         of_group = rows.filter(strategy=group["strategy"], symbol=group["symbol"]).order_by("bar_start")
-        yield from _of_one_symbol(of_group, group["symbol"], first_ms, last_ms, fees)
+        yield from _of_one_symbol(of_group, group["symbol"], first_ms, last_ms, fees, count)
 
 
 def _of_one_symbol(
-    rows: QuerySet[Decision], symbol: str, first_ms: int, last_ms: int, fees: FeeRates
+    rows: QuerySet[Decision], symbol: str, first_ms: int, last_ms: int, fees: FeeRates, count: _Count
 ) -> Iterator[Mismatch]:
     config = config_of(rows[0].strategy)
     try:
@@ -63,6 +85,7 @@ def _of_one_symbol(
         yield Mismatch(symbol, first_ms, f"its bars cannot be replayed: {error.message}")
         return
     series = indicator_series(data, config)
+    closed_15m = np.searchsorted(data.bars_15m.start_ms + BAR_15M_MS, series.close_ms, side="right").tolist()
     at = {int(start): i for i, start in enumerate(data.bars_5m.start_ms.tolist())}
     screens: dict[FeeRates, list[int]] = {}
     for row in rows.prefetch_related("signals").iterator(chunk_size=500):
@@ -70,11 +93,17 @@ def _of_one_symbol(
         if start_ms not in at:
             yield Mismatch(symbol, start_ms, "its bar is not stored any more")
             continue
+        i = at[start_ms]
+        seen_5m, seen_15m = recorded_depth(row, config)
+        if min(i + 1, config.history_5m_bars) > seen_5m or min(closed_15m[i], config.history_15m_bars) > seen_15m:
+            count.left_out += 1
+            continue
+        count.compared += 1
         if paid not in screens:
             screens[paid] = candidates(data, series, config, paid).tolist()
-        replayed = decision_at(data, series, at[start_ms], config, paid)
+        replayed = decision_at(data, series, i, config, paid)
         wrong = [*_values(row, replayed), *_rules(row, replayed)]
-        if screens[paid][at[start_ms]] != replayed.direction:
+        if screens[paid][i] != replayed.direction:
             wrong.append("the screen")
         if wrong:
             yield Mismatch(symbol, start_ms, "the replayed decision differs in " + ", ".join(wrong))
@@ -88,6 +117,12 @@ def recorded_fees(row: Decision, otherwise: FeeRates) -> FeeRates:
     if "taker_fee" not in found or "maker_fee" not in found:
         return otherwise
     return FeeRates(Decimal(found["taker_fee"]), Decimal(found["maker_fee"]))
+
+
+def recorded_depth(row: Decision, config: StrategyConfig) -> tuple[int, int]:
+    """5m and 15m bars it could look back on; one that does not tell had all it asks for."""
+    found = row.indicators
+    return found.get("bars_5m", config.history_5m_bars), found.get("bars_15m", config.history_15m_bars)
 
 
 def _has_book(row: Decision, replayed: Replayed) -> bool:

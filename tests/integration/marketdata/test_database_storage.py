@@ -1,5 +1,7 @@
 """Catching up on the real tables: what counts as a gap, what gets features, what is late."""
 
+from dataclasses import replace
+
 import pytest
 
 from avigrid.kernel.market import BookFeatures, PublicTrade
@@ -66,6 +68,20 @@ def test_only_a_bar_that_closed_a_moment_ago_gets_the_book_of_now():
     assert book_feature("BTCUSDT", T0 + 18 * FIVE_MS) is None
     recover(desk(21), 20, T0 + 21 * FIVE_MS + 10_001, features=features)
     assert book_feature("BTCUSDT", T0 + 20 * FIVE_MS) is None
+
+
+def test_a_book_is_kept_with_the_age_a_decision_saw_it_with():
+    """Thirty times as fast as the wall, a book of 3 s after the close is a tenth of a second old."""
+    bars = list(saw_table(20).klines())
+    options = PipelineOptions(intervals_min=(5,), rate_ratio=30.0, fresh_features_ms=300_000)
+    storage = DatabaseStorage(FakeMarketReader(bars), options)
+    close_ms = bars[18].end_ms
+    features = BookFeatures("BTCUSDT", close_ms + 3_000, 100.0, 0.25, 100.0, 1.0, 1e5)
+    storage.bar(bars[18], features, now_ms=close_ms + 4_000, lease=None)
+    assert book_feature("BTCUSDT", bars[18].start_ms) == replace(features, time_ms=close_ms + 100)
+    before = replace(features, time_ms=close_ms + FIVE_MS - 6_000)
+    found = recover(storage, 19, close_ms + FIVE_MS + 4_000, features=before)
+    assert [sampled.time_ms - bar.end_ms for bar, sampled in found.decisions] == [-200]
 
 
 def test_a_bar_the_venue_does_not_give_yet_is_late_and_later_a_hole():

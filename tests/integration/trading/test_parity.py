@@ -118,7 +118,7 @@ def test_the_command_reports_both_checks(decided: Bars) -> None:
     assert "lookahead: 252 decisions" in told
     assert "warm_up: 60 decisions from the live window" in told
     assert f"parity: {DECIDED} stored decisions" in told
-    assert "0 differ from the live window's, 0 from a replay's" in told
+    assert f"0 differ from the live window's; of {DECIDED} 0 differ from a replay's" in told
     Decision.objects.filter(pk=Decision.objects.latest("id").pk).update(indicators={})
     assert _code() == 1
 
@@ -152,8 +152,8 @@ def test_a_replay_that_decides_otherwise_is_noticed(decided: Bars, monkeypatch: 
     monkeypatch.setattr(parity_replay, "indicator_series", late)
     found = parity_check(fees=FeeRates())
     assert found.mismatches == ()
-    assert len(found.replayed) == DECIDED
-    assert "vwap" in found.replayed[0].what
+    assert len(found.replay.mismatches) == DECIDED
+    assert "vwap" in found.replay.mismatches[0].what
 
 
 def test_a_bar_decided_without_a_book_is_compared_in_what_the_bars_tell(decided: Bars) -> None:
@@ -171,7 +171,35 @@ def test_a_bar_decided_without_a_book_is_compared_in_what_the_bars_tell(decided:
         now=NOW,
     )
     found = parity_check(fees=FeeRates())
-    assert (found.decisions, found.mismatches, found.replayed) == (DECIDED + 1, (), ())
+    assert (found.decisions, found.mismatches, found.replay.mismatches) == (DECIDED + 1, (), ())
+
+
+def test_bars_that_were_filled_in_later_are_not_looked_at() -> None:
+    """Decided when 200 bars were stored; a day later backfill adds the 200 before them: the decision stands."""
+    made = bars(402, seed=3)
+    end_ms = int(made.start_ms[-1]) + BAR_5M_MS
+    instruments_store(listed=[filters()], wanted=["TESTUSDT"], now_ms=end_ms)
+    quarters = aggregate(made, BAR_5M_MS, BAR_15M_MS)
+    klines_bulk_store(table(made.part(201, 401), 5), source=KlineSource.REST, now_ms=end_ms)
+    klines_bulk_store(table(quarters.part(67, 134), 15), source=KlineSource.REST, now_ms=end_ms)
+    values = [getattr(made, name)[401].item() for name in ("open", "high", "low", "close", "volume")]
+    bar = Kline("TESTUSDT", 5, int(made.start_ms[401]), *values, 1.0, True)
+    bar_store(bar=bar, features=None, now_ms=bar.end_ms + 100)
+    bar_decide(
+        version=strategy_version_create(config=CONFIG, actor=None, now=NOW),
+        bar=bar,
+        features=None,
+        decided_ms=bar.end_ms + 120,
+        next_funding_ms=bar.end_ms + 4 * 3_600_000,
+        fees=FeeRates(),
+        r_usd=Decimal(100),
+        now=NOW,
+    )
+    klines_bulk_store(table(made.part(0, 201), 5), source=KlineSource.REST, now_ms=end_ms)
+    klines_bulk_store(table(quarters.part(0, 67), 15), source=KlineSource.REST, now_ms=end_ms)
+    found = parity_check(fees=FeeRates())
+    assert (found.decisions, found.mismatches) == (1, ())
+    assert (found.replay.compared, found.replay.left_out, found.replay.mismatches) == (0, 1, ())
 
 
 def _code(*args: str) -> str | int | None:

@@ -77,8 +77,11 @@ class Command(BaseCommand):
             return NOT_CHECKED
         self.stdout.write(
             f"parity: {found.decisions} stored decisions and {found.signals} signals made again, "
-            f"{len(found.mismatches)} differ from the live window's, {len(found.replayed)} from a replay's"
+            f"{len(found.mismatches)} differ from the live window's; of {found.replay.compared} "
+            f"{len(found.replay.mismatches)} differ from a replay's"
         )
-        for mismatch in (*found.mismatches[:20], *found.replayed[:20]):
+        if found.replay.left_out:
+            self.stdout.write(f"  {found.replay.left_out} not replayed: decided on less history than is stored by now")
+        for mismatch in (*found.mismatches[:20], *found.replay.mismatches[:20]):
             self.stdout.write(f"  {mismatch.symbol} {mismatch.bar_start_ms}: {mismatch.what}")
         return CLEAN if found.is_clean else DIFFERS
