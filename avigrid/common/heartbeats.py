@@ -47,8 +47,7 @@ def lives() -> list[ProcessLife]:
 
 def age_s(process: str) -> float | None:
     """Seconds since the last beat, None where there never was one."""
-    row = Heartbeat.objects.filter(process=process).annotate(age=Now() - F("beat_at")).first()
-    return row.age.total_seconds() if row else None
+    return next((life.age_s for life in lives() if life.process == process), None)
 
 
 def started_at(process: str) -> datetime | None:

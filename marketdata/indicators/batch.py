@@ -8,15 +8,14 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from marketdata.indicators import formulas
-from marketdata.indicators.jit import compiler
+from marketdata.indicators.jit import compiler, inlined
 
 type Floats = npt.NDArray[np.float64]
 
 _BLOCK = 512
-_true_range = njit(inline="always")(formulas.true_range)
+_true_range = inlined(formulas.true_range)
 kernel = compiler(__file__, formulas.__file__)
 
 

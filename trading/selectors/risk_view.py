@@ -9,6 +9,7 @@ from django.db.models.functions import Now
 
 from accounts.selectors.trading_accounts import trading_account
 from avigrid.common import heartbeats
+from avigrid.common.reading import read_once
 from avigrid.kernel.errors import Bug, Rejected
 from avigrid.kernel.money import ZERO, decimal_from_float
 from avigrid.kernel.orders import OrderRole
@@ -212,7 +213,11 @@ def _may_buy_again(plan: Plan, spec: PlanSpec) -> bool:
 def realised_since_midnight(account_id: int, now_ms: int) -> Decimal:
     """Net of fees and funding, transfers left out, since 00:00 UTC of exchange time."""
     now = datetime.fromtimestamp(now_ms / 1000, UTC)
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    return _realised_since(account_id, now.replace(hour=0, minute=0, second=0, microsecond=0))
+
+
+@read_once
+def _realised_since(account_id: int, midnight: datetime) -> Decimal:
     rows = LedgerEntry.objects.filter(account_id=account_id, at__gte=midnight).exclude(kind="transfer")
     return rows.aggregate(total=Sum("change_usd"))["total"] or ZERO
 

@@ -140,7 +140,6 @@ def _chip(life: ProcessLife) -> ProcessChip:
     return ProcessChip(process_label(life.process), life.age_s, is_alive(life))
 
 
-@read_once
 def realised_today(account_id: int) -> Decimal:
     """As booked since 00:00 UTC of the exchange's day; ours where its clock was never measured."""
     clock = exchange_time(account_id)

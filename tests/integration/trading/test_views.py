@@ -66,7 +66,7 @@ PAGES = {
     "/decisions/": 22,
     "/plans/": 20,
     "/performance/": 27,
-    "/risk/": 31,
+    "/risk/": 29,
     "/system/": 26,
     "/reconciliation/": 20,
 }
