@@ -17,10 +17,11 @@ MOST_SYMBOLS = 50
 MOST_DAYS = 1_000
 HIGHEST_FEE = Decimal("0.01")
 """One percent: above it somebody has written percent where a ratio belongs."""
+LANGUAGES = ("en", "ru")
 KINDS = ("backtest", "sweep", "calibrate")
 _COMMON = frozenset({"symbols", "config", "from", "to", "r_usd", "equity_usd", "taker_fee", "maker_fee"})
 _OWN = {
-    "backtest": frozenset[str](),
+    "backtest": frozenset({"language"}),
     "sweep": frozenset({"axes"}),
     "calibrate": frozenset({"train_days", "test_days", "step_days"}),
 }
@@ -42,11 +43,14 @@ class ResearchRequest:
     settings: BacktestSettings
     sweep: SweepSpec | None = None
     walk: WalkForward | None = None
+    language: str = "en"
+    """Of a backtest's report."""
 
 
 def read_request(kind: str, params: Mapping[str, object], *, base: StrategyConfig) -> ResearchRequest:
     """`params`: symbols, config (changes to `base`), from, to (ISO, UTC), r_usd, equity_usd, taker_fee and maker_fee
-    (ratios: 0.00055 is 0.055 %); a sweep's axes {field: [values]}; a calibration's train_days, test_days, step_days.
+    (ratios: 0.00055 is 0.055 %); a backtest's language (of its report); a sweep's axes {field: [values]}; a
+    calibration's train_days, test_days, step_days.
     Raises InvalidRequest, InvalidConfig."""
     if kind not in KINDS:
         raise InvalidRequest(f"kind must be one of {', '.join(KINDS)}, got {kind!r}", field="kind")
@@ -76,7 +80,14 @@ def read_request(kind: str, params: Mapping[str, object], *, base: StrategyConfi
         ),
         sweep=SweepSpec(config, _axes(params.get("axes"))) if kind == "sweep" else None,
         walk=_walk(params) if kind == "calibrate" else None,
+        language=_language(params.get("language", "en")),
     )
+
+
+def _language(value: object) -> str:
+    if value not in LANGUAGES:
+        raise InvalidRequest(f"language must be one of {', '.join(LANGUAGES)}, got {value!r}", field="language")
+    return str(value)
 
 
 def read_fees(taker: object, maker: object, *, names: tuple[str, str] = ("taker_fee", "maker_fee")) -> FeeRates:

@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import forms
+from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
 from avigrid.kernel.errors import Rejected
 from marketdata.selectors.stored_ranges import StoredRange
 from trading.avi5.config import InvalidConfig, Profile, StrategyConfig, parse_setting
-from trading.backtest.request import KINDS, ResearchRequest, read_request
+from trading.backtest.request import KINDS, LANGUAGES, ResearchRequest, read_request
 from trading.backtest.walk_forward import WalkForward
 
 _KIND_WORDS = {
@@ -90,6 +90,9 @@ class ResearchForm(forms.Form):
                 self.params[name] = cleaned[name]
         if axes is not None:
             self.params["axes"] = axes
+        language = (get_language() or "en")[:2]
+        if kind == "backtest" and language in LANGUAGES and language != "en":
+            self.params["language"] = language
         try:
             self._check_history(read_request(kind, self.params, base=self.base))
         except Rejected as error:

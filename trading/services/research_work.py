@@ -6,7 +6,9 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from django.db import InterfaceError, OperationalError
+from django.utils import translation
 
+from avigrid.common.spoken import said
 from avigrid.kernel.errors import AviGridError
 from trading.backtest.driver import run_backtest
 from trading.backtest.html import report_html
@@ -193,7 +195,9 @@ def _backtest(run: ResearchRun, now: Clock, look_up: LookUp) -> tuple[object, st
             run_backtest(data, request.config, instrument=known, settings=request.settings, from_ms=request.from_ms)
         )
     report = make_report(results)
-    return json.loads(report_json(report)), report_html(report), joint_hash(loaded)
+    with translation.override(request.language):
+        html = report_html(report, language=request.language, say=said)
+    return json.loads(report_json(report)), html, joint_hash(loaded)
 
 
 def _calibration(run: ResearchRun, now: Clock, look_up: LookUp) -> tuple[object, str, str]:

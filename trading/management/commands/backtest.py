@@ -6,13 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand
+from django.utils import translation
 
+from avigrid.common.spoken import said
 from avigrid.kernel.errors import Rejected
 from trading.avi5.window import BAR_5M_MS
 from trading.backtest.bias import check_lookahead, check_warm_up
 from trading.backtest.driver import decisions_of, run_backtest
 from trading.backtest.html import report_html
 from trading.backtest.report import Report, decisions_csv_rows, make_report, report_json, trades_csv
+from trading.backtest.request import LANGUAGES
 from trading.backtest.times import utc
 from trading.management.replay_options import (
     add_config_options,
@@ -39,6 +42,9 @@ class Command(BaseCommand):
         add_data_options(parser)
         add_config_options(parser)
         parser.add_argument("--report", metavar="DIR", help="report.html, report.json and trades.csv go here")
+        parser.add_argument(
+            "--language", choices=LANGUAGES, default="en", help="of report.html (default en); the data stay as they are"
+        )
         parser.add_argument("--trades", metavar="CSV", help="one row per exit")
         parser.add_argument("--decisions", metavar="CSV", help="one row per bar")
         parser.add_argument("--check", action="store_true", help="look for lookahead and warm-up bias as well")
@@ -64,7 +70,9 @@ class Command(BaseCommand):
         ]
         report = make_report(results)
         if folder is not None:
-            (folder / "report.html").write_text(report_html(report))
+            with translation.override(options["language"]):
+                html = report_html(report, language=options["language"], say=said)
+            (folder / "report.html").write_text(html, encoding="utf-8")
             (folder / "report.json").write_text(report_json(report))
             (folder / "trades.csv").write_text(trades_csv(results))
         if options["trades"]:

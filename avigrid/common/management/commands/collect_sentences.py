@@ -25,6 +25,7 @@ SPEAKERS = (
     "risk/selectors",
     "risk/services",
     "trading/avi5/config.py",
+    "trading/backtest/report.py",
     "trading/backtest/request.py",
     "trading/engine",
     "trading/runtime",
@@ -51,6 +52,7 @@ WORD_FILES = (
     "risk/core",
     "risk/models",
     "trading/avi5",
+    "trading/backtest/report_words.py",
     "trading/engine",
     "trading/models",
 )
