@@ -24,7 +24,7 @@ from accounts.api.serializers import (
     RefreshSerializer,
     TokenPairSerializer,
 )
-from accounts.api.throttles import AddressThrottle, CodeThrottle, LoginThrottle, RoleThrottle
+from accounts.api.throttles import CodeThrottle, LoginThrottle, RoleThrottle
 from accounts.models import User
 from accounts.permissions.api import api_visitor
 from accounts.permissions.http import CODE_HEADER
@@ -32,7 +32,6 @@ from accounts.services.login import LoginRefused, code_step, login_note, passwor
 from accounts.services.second_factor import code_prove, device_begin, device_confirm, device_remove, has_device
 from accounts.services.tokens import TokenRefused, tokens_issue, tokens_refresh, tokens_revoke
 from avigrid.common.api_errors import Refused
-from avigrid.kernel.errors import Rejected
 
 
 class LoginView(APIView):
@@ -40,7 +39,7 @@ class LoginView(APIView):
 
     access: ClassVar = {"POST": "login"}
     authentication_classes = ()
-    throttle_classes = (AddressThrottle, LoginThrottle)
+    throttle_classes = (LoginThrottle,)
 
     @extend_schema(
         operation_id="auth_login",
@@ -77,7 +76,7 @@ class RefreshView(APIView):
 
     access: ClassVar = {"POST": "login"}
     authentication_classes = ()
-    throttle_classes = (AddressThrottle,)
+    throttle_classes = ()
 
     @extend_schema(
         operation_id="auth_refresh",
@@ -97,7 +96,7 @@ class LogoutView(APIView):
 
     access: ClassVar = {"POST": "login"}
     authentication_classes = ()
-    throttle_classes = (AddressThrottle,)
+    throttle_classes = ()
 
     @extend_schema(operation_id="auth_logout", request=RefreshSerializer, responses={204: None, **open_problems(401)})
     def post(self, request: Request) -> Response:
@@ -113,7 +112,7 @@ class DeviceSetUpView(APIView):
     the old one and, in the header X-OTP-Code, a code of it or a recovery code."""
 
     access: ClassVar = {"POST": "own.session"}
-    throttle_classes = (AddressThrottle, RoleThrottle, CodeThrottle)
+    throttle_classes = (RoleThrottle, CodeThrottle)
 
     @extend_schema(
         operation_id="auth_2fa_setup",
@@ -124,12 +123,7 @@ class DeviceSetUpView(APIView):
     def post(self, request: Request) -> Response:
         _refuse_unverified_owner(request)
         code = request.headers.get(CODE_HEADER, "")[:16]
-        try:
-            set_up = device_begin(user=caller(request), present_code=code, request=request._request)
-        except Rejected as refused:
-            if refused.code != "fresh_code_required":
-                raise
-            raise Refused(refused.code, refused.message) from None
+        set_up = device_begin(user=caller(request), present_code=code, request=request._request)
         return Response(DeviceSetUpSerializer(set_up).data)
 
 
@@ -138,7 +132,7 @@ class DeviceConfirmView(APIView):
     another, every other login ends."""
 
     access: ClassVar = {"POST": "own.session"}
-    throttle_classes = (AddressThrottle, CodeThrottle)
+    throttle_classes = (CodeThrottle,)
 
     @extend_schema(
         operation_id="auth_2fa_confirm",
@@ -157,7 +151,7 @@ class DeviceDisableView(APIView):
     """Remove the device, with a code of it. Every login ends; traders and admins must set up a new one to go on."""
 
     access: ClassVar = {"POST": "own.session"}
-    throttle_classes = (AddressThrottle, RoleThrottle, CodeThrottle)
+    throttle_classes = (RoleThrottle, CodeThrottle)
 
     @extend_schema(
         operation_id="auth_2fa_disable", request=CodeSerializer, responses={204: None, **problems(400, 409, 415)}

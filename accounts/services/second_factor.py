@@ -38,7 +38,7 @@ def device_begin(*, user: User, present_code: str = "", request: HttpRequest | N
     """A new, not yet confirmed device; replaces an earlier unconfirmed one. The confirmed one stays until then.
 
     Whoever has a confirmed device must show a code of it, or a recovery code: an open session alone cannot replace it.
-    Raises Rejected: `fresh_code_required`, `wrong_code`.
+    Raises Rejected: `present_code_required`, `wrong_code`.
     """
     raw = secrets.token_bytes(totp.SECRET_BYTES)
     # first: no recovery code is to be spent on a cipher that is away
@@ -46,7 +46,7 @@ def device_begin(*, user: User, present_code: str = "", request: HttpRequest | N
     replaces = has_device(user)
     if replaces:
         if not present_code.strip():
-            raise Rejected("Replacing a device needs a code of the present one.", code="fresh_code_required")
+            raise Rejected("Replacing a device needs a code of the present one.", code="present_code_required")
         if code_prove(user=user, code=present_code, request=request, step="device.replace") is None:
             raise Rejected(_WRONG_CODE, code="wrong_code")
     with transaction.atomic():

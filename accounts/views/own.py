@@ -139,7 +139,7 @@ def qr_svg(uri: str) -> SafeString:
     """Drawn here, so that the secret never travels to anybody's QR service."""
     out = io.BytesIO()
     segno.make(uri, error="m").save(
-        out, kind="svg", scale=5, border=3, xmldecl=False, svgns=True, omitsize=False, light="#fff", title="QR"
+        out, kind="svg", border=4, xmldecl=False, svgns=True, omitsize=True, light="#fff", title="QR"
     )
     return mark_safe(out.getvalue().decode())  # noqa: S308 - made by us from a percent-encoded address
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import segno
 from axes.models import AccessAttempt
 from django.core.cache import cache
 from django.test import Client
@@ -16,6 +17,7 @@ from accounts.ciphers import get_cipher
 from accounts.core import totp
 from accounts.models import AuditEntry, RecoveryCode, TotpDevice, TradingAccount, User
 from accounts.services.second_factor import PENDING_FOR, _new_recovery_codes
+from accounts.views.own import qr_svg
 from tests.support.users import PASSWORD, api_client, code_for, login, make_device, make_user
 from tests.support.vault_stub import VaultStub
 
@@ -115,7 +117,7 @@ def test_the_api_too_wants_a_code_of_the_old_device() -> None:
     user = make_user("trader")
     client = api_client(user)
     without = client.post(API + "setup", {}, format="json")
-    assert (without.status_code, without.json()["code"]) == (403, "fresh_code_required")
+    assert (without.status_code, without.json()["code"]) == (409, "present_code_required")
     wrong = client.post(API + "setup", {}, format="json", HTTP_X_OTP_CODE="000000")
     assert (wrong.status_code, wrong.json()["code"]) == (409, "wrong_code")
     assert not TotpDevice.objects.filter(user=user, confirmed=False).exists()
@@ -292,3 +294,17 @@ def test_a_device_cannot_be_set_up_and_no_recovery_code_is_spent(vault: VaultStu
     assert login(Client(), newcomer).get(DEVICE).status_code == 503
     assert api_client(newcomer).post(API + "setup", {}, format="json").status_code == 503
     assert not RecoveryCode.objects.filter(used_at__isnull=False).exists()
+
+
+# -- what is scanned ------------------------------------------------------------------------------------------------
+
+
+def test_the_qr_code_is_whole_at_any_width() -> None:
+    """Drawn smaller than its own size it must shrink, not be cut off; four light modules around it, as scanners need."""
+    uri = totp.provisioning_uri(secret=b"12345678901234567890", account="someone@desk.example", issuer="AviGrid")
+    modules = len(segno.make(uri, error="m").matrix) + 2 * 4
+    drawing = qr_svg(uri)
+    head = drawing[: drawing.index(">")]
+    assert f'viewBox="0 0 {modules} {modules}"' in head
+    assert " width=" not in head
+    assert f'fill="#fff" d="M0 0h{modules}v{modules}h-{modules}z"' in drawing
