@@ -27,10 +27,11 @@ class _Counter(SimpleRateThrottle):
     now: float
 
     def allow_request(self, request: Request, view: "APIView") -> bool:
-        if self.rate is None:
-            return True
+        return self.rate is None or self._may(str(self.get_cache_key(request, view)))
+
+    def _may(self, key: str) -> bool:
         try:
-            return self._count(str(self.get_cache_key(request, view)))
+            return self._count(key)
         except RedisError as error:
             log.warning("throttle_without_cache", scope=self.scope, error=type(error).__name__)
             return True
@@ -45,9 +46,17 @@ class _Counter(SimpleRateThrottle):
 
 
 class AddressThrottle(_Counter):
+    """Asked by the middleware of `address_limit`, before there is a request of the framework."""
+
     scope = "address"
 
+    def may_call(self) -> bool:
+        return self.rate is None or self._may(self._key())
+
     def get_cache_key(self, request: Request, view: "APIView") -> str:
+        return self._key()
+
+    def _key(self) -> str:
         return self.cache_format % {"scope": self.scope, "ident": current_origin().ip or "unknown"}
 
 

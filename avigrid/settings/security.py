@@ -21,6 +21,7 @@ SECURITY_MIDDLEWARE = [
     "accounts.middleware.BodyLimitMiddleware",
     "django_otp.middleware.OTPMiddleware",
     "accounts.middleware.OriginMiddleware",
+    "accounts.api.address_limit.AddressLimitMiddleware",
     "accounts.middleware.SessionGuardMiddleware",
     "accounts.middleware.PolicyMiddleware",
     "accounts.middleware.AccessMiddleware",
@@ -120,7 +121,6 @@ REST_FRAMEWORK_SECURITY = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["accounts.permissions.api.ApiPermission"],
     "DEFAULT_THROTTLE_CLASSES": [
-        "accounts.api.throttles.AddressThrottle",
         "accounts.api.throttles.RoleThrottle",
     ],
     "DEFAULT_THROTTLE_RATES": {

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from django.core.cache import cache
 from django.utils import timezone
+from redis.exceptions import ConnectionError as RedisConnectionError
 from rest_framework.test import APIClient
-from rest_framework.throttling import SimpleRateThrottle
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
 from accounts.api.throttles import LoginThrottle, RoleThrottle
@@ -16,6 +16,7 @@ from accounts.core import totp
 from accounts.core.roles import Role
 from accounts.models import AuditEntry, TokenFamily, TotpDevice
 from accounts.services.users import user_deactivate, user_role_set
+from avigrid.common import rate_window
 from tests.support.users import PASSWORD, api_client, code_for, make_user
 
 pytestmark = pytest.mark.django_db
@@ -224,13 +225,46 @@ def test_throttles_by_address_and_person(monkeypatch: pytest.MonkeyPatch) -> Non
     assert two.get("/api/v1/accounts").status_code == 200
 
 
-def test_without_redis_the_api_still_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Gone:
-        def get(self, *args: Any, **kwargs: Any) -> None:
-            raise ConnectionError("redis is away")
+@pytest.mark.parametrize("who", ["nobody", "a wrong token", "a viewer", "a guesser"])
+def test_an_address_is_counted_before_it_is_refused(monkeypatch: pytest.MonkeyPatch, who: str) -> None:
+    client, path, refused, extra = APIClient(), "/api/v1/accounts", 401, {}
+    if who == "a wrong token":
+        client.credentials(HTTP_AUTHORIZATION="Bearer a.b.c")
+    elif who == "a viewer":
+        client, path, refused = api_client(make_user("viewer")), "/api/v1/audit", 403
+    elif who == "a guesser":
+        client, path, refused, extra = api_client(make_user("admin")), "/api/v1/users/1", 403, {"HTTP_X_OTP_CODE": "0"}
+    monkeypatch.setitem(LoginThrottle.THROTTLE_RATES, "address", "3/min")
+    ask = client.patch if extra else client.get
+    answers = [ask(path, **extra) for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [refused, refused, refused, 429]
+    assert (answers[-1]["Content-Type"], answers[-1].json()["code"]) == ("application/problem+json", "throttled")
+    assert 0 < int(answers[-1]["Retry-After"]) <= 61
+    assert APIClient().get("/accounts/login/").status_code == 200  # pages have limits of their own
 
-    monkeypatch.setattr(SimpleRateThrottle, "cache", Gone())
-    assert api_client(make_user("viewer")).get("/api/v1/accounts").status_code == 200
+
+def test_a_call_counts_once_for_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(LoginThrottle.THROTTLE_RATES, "address", "2/min")
+    client = api_client(make_user("viewer"))
+    assert [client.get("/api/v1/accounts").status_code for _ in range(3)] == [200, 200, 429]
+
+
+def test_without_redis_the_api_still_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    class Gone:
+        def __init__(self, **_: Any) -> None: ...
+
+        def pipeline(self, **_: Any) -> Any:
+            asked.append(1)
+            raise RedisConnectionError("redis is away")
+
+    monkeypatch.setitem(LoginThrottle.THROTTLE_RATES, "address", "1/min")
+    client = api_client(make_user("viewer"))
+    assert [client.get("/api/v1/accounts").status_code for _ in range(2)] == [200, 429]
+    monkeypatch.setattr(rate_window, "Redis", Gone)
+    assert [client.get("/api/v1/accounts").status_code for _ in range(3)] == [200, 200, 200]
+    assert asked
 
 
 @pytest.mark.parametrize(
