@@ -300,7 +300,7 @@ def test_a_device_cannot_be_set_up_and_no_recovery_code_is_spent(vault: VaultStu
 
 
 def test_the_qr_code_is_whole_at_any_width() -> None:
-    """Drawn smaller than its own size it must shrink, not be cut off; four light modules around it, as scanners need."""
+    """Drawn smaller than its own size it must shrink and not be cut off; four light modules around it."""
     uri = totp.provisioning_uri(secret=b"12345678901234567890", account="someone@desk.example", issuer="AviGrid")
     modules = len(segno.make(uri, error="m").matrix) + 2 * 4
     drawing = qr_svg(uri)
