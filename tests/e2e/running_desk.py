@@ -184,7 +184,7 @@ def place_one(page: Any, *, attempts: int = 10, wait_ms: int = 180_000) -> str:
             page.wait_for_timeout(1_000)
             continue
         button.click()
-        answer = page.locator(".toast").last
+        answer = page.locator("#toasts > .toast").last
         answer.wait_for(timeout=60_000)
         if "placed as plan" in answer.inner_text():
             return symbol

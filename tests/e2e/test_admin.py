@@ -42,7 +42,7 @@ def test_every_page_of_the_admin_stands(admin: Visit, desk: RunningDesk) -> None
     go(page, desk, "admin/")
     stands(page, "admin", reload=True)
     page.emulate_media(color_scheme="dark")
-    page.set_viewport_size({"width": 1440, "height": 900})
+    page.set_viewport_size({"width": 390, "height": 844})
     found: dict[str, list[str]] = {}
     lists = sorted(set(re.findall(r'href="(/admin/\w+/\w+/)"', page.content())))
     assert len(lists) >= 34
@@ -57,6 +57,7 @@ def test_every_page_of_the_admin_stands(admin: Visit, desk: RunningDesk) -> None
             page.locator("form#" + path.split("/")[3] + "_form").wait_for()
             found[path + "add/"] = faults(page)
             assert admin.complaints == [], path + "add/"
+    page.set_viewport_size({"width": 1440, "height": 900})
     assert {path: what for path, what in found.items() if what} == {}
 
 

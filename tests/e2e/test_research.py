@@ -81,6 +81,7 @@ def test_what_is_wrong_is_said_at_its_field(desk: RunningDesk, enter: Callable[.
     page.check("input[name=kind][value=calibrate]")
     assert page.locator("[name=axes]").is_hidden()
     page.check("input[name=symbols][value=BTCUSDT]")
+    page.fill("[name=train_days]", "900")
     page.get_by_role("button", name="Start", exact=True).press("Enter")
     page.locator("#train_days-error:has-text('days of warm bars are stored')").wait_for()
     assert page.evaluate("() => document.activeElement.name") == "train_days"

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from playwright.sync_api import TimeoutError
 
 from tests.e2e.conftest import Visit, wait_live
 from tests.e2e.running_desk import ARTEFACTS, RunningDesk
@@ -63,7 +64,11 @@ def test_on_a_phone_one_approves_protects_and_closes(desk: RunningDesk, enter: C
     page = visit.page
     for _ in range(TRIES):
         signal_id, symbol = desk.offer()
-        page.locator(f"#signal-{signal_id} [data-primary]").tap()
+        button = page.locator(f"#signal-{signal_id} [data-primary]")
+        try:
+            button.tap(timeout=10_000)
+        except TimeoutError:
+            continue  # the strategy has decided on this symbol meanwhile, and replaced it
         dialog = page.locator("dialog[open]")
         dialog.wait_for(timeout=15_000)
         assert page.evaluate("() => document.documentElement.scrollWidth - innerWidth") <= 0
