@@ -18,7 +18,7 @@ from avigrid.kernel.errors import Rejected
 from avigrid.kernel.instrument import Instrument
 from trading.avi5.config import StrategyConfig
 from trading.backtest.data import MarketData
-from trading.backtest.metrics import profit_factor
+from trading.backtest.metrics import profit_factor, win_rate
 from trading.backtest.result import BacktestSettings
 from trading.backtest.series import first_bar, indicator_series, lacks_books
 from trading.backtest.signal_table import SignalTable, pick, signal_table
@@ -85,6 +85,20 @@ class HourResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Tested:
+    """The trades of all test windows and hours together, each hour as if only it were open."""
+
+    trades: int
+    win_rate: float | None
+    profit_factor: float | None
+    sum_r: float
+
+    @classmethod
+    def of(cls, rs: Sequence[float]) -> "Tested":
+        return cls(len(rs), win_rate(rs), profit_factor(rs), math.fsum(rs))
+
+
+@dataclass(frozen=True, slots=True)
 class Calibration:
     symbols: tuple[str, ...]
     config_hash: str
@@ -95,6 +109,10 @@ class Calibration:
     hours: tuple[HourResult, ...]
     used_proxy: bool = False
     """Of some bar no book was recorded: theta was compared with the bar proxy there."""
+    tested: Tested | None = None
+    """Out of sample with the thetas that training chose; an hour without one trades nothing."""
+    tested_usual: Tested | None = None
+    """The same windows with the usual theta in every hour: what calibrating is to be measured against."""
 
     def apply_to(self, config: StrategyConfig) -> StrategyConfig:
         """The config with this calibration's thetas and dead hours."""
@@ -140,6 +158,7 @@ def calibrate(
         tables.append(signal_table(data, instrument, config, settings, lowest_theta=min(walk.thetas)))
     folds: list[Fold] = []
     out: list[list[float]] = [[] for _ in range(24)]
+    usual: list[float] = []
     last_in: list[list[float]] = [[] for _ in range(24)]
     for train_to in _train_ends(start, end, walk):
         look_up()
@@ -156,6 +175,8 @@ def calibrate(
             if theta is not None:
                 tested = [r for t in tables for r in pick(t, hour, theta, train_to, test_to, settings).tolist()]
             out[hour] += tested
+            for table in tables:
+                usual += pick(table, hour, walk.fallback_theta, train_to, test_to, settings).tolist()
             last_in[hour] = rs
             chosen.append(theta)
             pfs.append(profit_factor(rs))
@@ -174,6 +195,8 @@ def calibrate(
         folds=tuple(folds),
         hours=hours,
         used_proxy=any(used_proxy for _, used_proxy in starts),
+        tested=Tested.of([r for rs in out for r in rs]),
+        tested_usual=Tested.of(usual),
     )
 
 

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from trading.backtest.times import utc
-from trading.backtest.walk_forward import WalkForward, calibrate, heat_map
+from trading.backtest.walk_forward import Tested, WalkForward, calibrate, heat_map
 from trading.management.replay_options import (
     add_config_options,
     add_data_options,
@@ -94,7 +94,17 @@ class Command(BaseCommand):
                 f"folds {folds}  {hour.why}"
             )
         dead = sum(hour.is_dead for hour in found.hours)
+        self._tested("the thetas training chose", found.tested)
+        self._tested(f"theta {walk.fallback_theta:g} in every hour", found.tested_usual)
         self.stdout.write(f"accepted {sum(hour.is_accepted for hour in found.hours)} hours, dead {dead} of 24")
+
+    def _tested(self, what: str, found: Tested | None) -> None:
+        if found is not None:
+            rate = "-" if found.win_rate is None else f"{found.win_rate:.3f}"
+            self.stdout.write(
+                f"out of sample with {what}: {found.trades} trades, win rate {rate}, "
+                f"PF {_shown(found.profit_factor)}, sum {found.sum_r:+.2f} R"
+            )
 
     def _compare(self, a: int, b: int) -> None:
         found = compare_runs(a, b)

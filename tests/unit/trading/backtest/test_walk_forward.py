@@ -102,6 +102,22 @@ def test_no_decision_before_the_first_one_asked_for_counts(data: MarketData) -> 
         calibrate([(data, filters())], LOOSE, walk=WALK, from_ms=START_MS + 16 * DAY_MS)
 
 
+def test_all_test_windows_together_beside_the_usual_theta(data: MarketData) -> None:
+    found = calibrate([(data, filters())], LOOSE, walk=WALK)
+    assert found.tested is not None
+    assert found.tested_usual is not None
+    assert found.tested.trades == sum(sum(fold.test_trades) for fold in found.folds)
+    table = signal_table(data, filters(), LOOSE, SETTINGS, lowest_theta=0.15)
+    usual = [
+        r
+        for fold in found.folds
+        for hour in range(24)
+        for r in pick(table, hour, 0.35, fold.train_to_ms, fold.test_to_ms, SETTINGS).tolist()
+    ]
+    assert (found.tested_usual.trades, found.tested_usual.sum_r) == (len(usual), pytest.approx(sum(usual)))
+    assert found.tested_usual.win_rate == pytest.approx(sum(r > 0 for r in usual) / len(usual))
+
+
 def test_bars_that_never_warm_up_are_refused() -> None:
     with pytest.raises(MissingWarmUp, match="288 5m and 96 15m bars do not reach past the warm-up"):
         calibrate([(market(288), filters())], LOOSE, walk=WALK)
