@@ -140,6 +140,8 @@ class Execution:
     kind: str = "Trade"
     closed_size: Decimal = Decimal(0)
     mark_price: Decimal | None = None
+    is_stop: bool = False
+    """The venue's own stop order was filled."""
 
     @property
     def reference(self) -> str:

@@ -104,9 +104,11 @@ def executions_book(
         batch.store()
     _entries_note(fills)
     LedgerEntry.objects.bulk_create(ledger_entry(fill, LedgerKind.FEE, -fill.fee_usd) for fill in fills if fill.fee_usd)
-    SlippageRecord.objects.bulk_create(
-        record for fill in fills for record in [_slippage(fill, is_entry=closed[fill.pk] < fill.quantity)] if record
-    )
+    records = [
+        _slippage(fill, arrival.execution, is_entry=closed[fill.pk] < fill.quantity)
+        for fill, arrival in zip(fills, trades, strict=True)
+    ]
+    SlippageRecord.objects.bulk_create(record for record in records if record)
     for plan in {fill.plan_id: fill.plan for fill in fills}.values():
         if plan is not None:
             plan_totals_refresh(plan)
@@ -208,12 +210,14 @@ def _orders_fill(fills: Sequence[Fill], orders: OrderBatch, now: datetime) -> No
         orders.writes.take(order, steps, now=now, evidence=f"execution {mine[-1].exec_id}")
 
 
-def _slippage(fill: Fill, *, is_entry: bool) -> SlippageRecord | None:
+def _slippage(fill: Fill, execution: Execution, *, is_entry: bool) -> SlippageRecord | None:
     requested = None
     if fill.order is not None:
         requested = fill.order.reference_price or fill.order.price
     elif fill.plan is not None:
-        requested = fill.plan.stop_price  # no order of ours: the venue's stop
+        # The stop that stood at the venue, also where the plan is over by now; a hand or a liquidation: the mark.
+        stop = fill.plan.stop_confirmed or fill.plan.stop_price
+        requested = stop if execution.is_stop else execution.mark_price
     if not requested:
         return None
     return SlippageRecord(

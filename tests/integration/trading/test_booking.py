@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 from accounts.models import TradingAccount
 from avigrid.kernel.orders import Execution, Side
 from risk.selectors import anti_churn_until
-from trading.models import Fill, LedgerEntry, Order, Plan, Position
+from trading.models import Fill, LedgerEntry, Order, Plan, Position, SlippageRecord
 from trading.services.booking import execution_book, position_idx_of
 
 pytestmark = pytest.mark.django_db
@@ -191,3 +191,26 @@ def test_the_first_entry_of_a_plan_starts_the_anti_churn_wait_and_later_ones_do_
     free_at = anti_churn_until(account.pk, symbol="BTCUSDT", direction=1, now=entered_at)
     assert free_at == entered_at + timedelta(seconds=900)
     assert anti_churn_until(account.pk, symbol="BTCUSDT", direction=-1, now=entered_at) is None
+
+
+@pytest.mark.parametrize(
+    ("is_stop", "requested", "bps"),
+    [
+        (True, "95", "105.263157894736842105"),  # sold at 94 where the stop was 95
+        (False, "94.5", "52.910052910052910053"),  # a hand sold at the market, the mark at 94.5
+    ],
+)
+@pytest.mark.parametrize("is_late", [False, True])
+def test_a_fill_without_an_order_is_held_against_the_stop_only_where_it_was_the_stop(
+    account: TradingAccount, order: Order, is_stop: bool, requested: str, bps: str, is_late: bool
+) -> None:
+    """`is_late`: the plan is over already, and wants no stop any more."""
+    _book(account, STORY[0])
+    later = NOW + timedelta(minutes=1)
+    changes: dict[str, object] = {"stop_price": D(95)}
+    if is_late:
+        changes = {"stop_price": None, "status": "closed", "closed_at": later}
+    Plan.objects.update(stop_confirmed=D(95), **changes)
+    _book(account, execution("x", Side.SELL, "94", "1", 5, is_stop=is_stop, mark_price=D("94.5")))
+    record = SlippageRecord.objects.get(fill__exec_id="x")
+    assert (record.requested_price, record.slippage_bps) == (D(requested), D(bps))

@@ -26,6 +26,10 @@ class ExtraFee(msgspec.Struct, rename="camel"):
     fee: Number = None
 
 
+_STOPS = frozenset({"StopLoss", "PartialStopLoss", "TrailingStop"})
+_STOPS_CREATED = frozenset({"CreateByStopLoss", "CreateByPartialStopLoss", "CreateByTrailingStop"})
+
+
 class ExecutionRow(msgspec.Struct, rename="camel"):
     exec_id: str
     order_id: str
@@ -43,6 +47,8 @@ class ExecutionRow(msgspec.Struct, rename="camel"):
     is_maker: bool = False
     closed_size: Number = None
     mark_price: Number = None
+    stop_order_type: str | None = None
+    create_type: str | None = None
     extra_fees: list[ExtraFee] | str | None = None
     category: str | None = None
 
@@ -68,6 +74,7 @@ def execution(row: ExecutionRow) -> Execution:
         kind=row.exec_type,
         closed_size=decimal_or_zero(row.closed_size),
         mark_price=positive_or_none(row.mark_price),
+        is_stop=row.stop_order_type in _STOPS or row.create_type in _STOPS_CREATED,
     )
 
 

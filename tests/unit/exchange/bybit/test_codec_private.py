@@ -161,6 +161,20 @@ class TestExecutions:
         (execution,) = executions_of_reply(listed({**self.ROW, "execType": "Funding", "execFee": "-0.003"}))
         assert (execution.kind, execution.fee_usd) == ("Funding", Decimal("-0.003"))
 
+    @pytest.mark.parametrize(
+        ("named", "is_stop"),
+        [
+            ({}, False),
+            ({"stopOrderType": "UNKNOWN", "createType": "CreateByUser"}, False),
+            ({"stopOrderType": "TakeProfit", "createType": "CreateByTakeProfit"}, False),
+            ({"stopOrderType": "StopLoss"}, True),
+            ({"stopOrderType": "", "createType": "CreateByTrailingStop"}, True),
+        ],
+    )
+    def test_the_venues_own_stop_is_known(self, named: dict[str, str], is_stop: bool) -> None:
+        (execution,) = executions_of_reply(listed({**self.ROW, **named}))
+        assert execution.is_stop is is_stop
+
     def test_no_side_no_execution(self) -> None:
         with pytest.raises(MalformedMessage):
             executions_of_reply(listed({**self.ROW, "side": ""}))
