@@ -1,6 +1,7 @@
 """What risk remembers of an account, as the pure checks want it."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 from django.db import connection
 from django.db.models import Q
@@ -27,22 +28,30 @@ def states_of(account_id: int) -> list[TradingState]:
     return sorted(rows, key=lambda row: row.symbol or "")
 
 
-# One round trip instead of three: this is on the way of every order. Without a meter the right side is all nulls.
-_GUARDS = """
-    SELECT
+# Without a meter the right side is all nulls.
+GUARD_COLUMNS = """
         (SELECT json_agg(json_build_array(symbol, state)) FROM risk_tradingstate
           WHERE account_id = %(account)s AND (symbol IS NULL OR symbol = %(symbol)s)),
         (SELECT json_agg(json_build_array(direction, round(extract(epoch FROM entered_at) * 1000)))
            FROM risk_entrymark WHERE account_id = %(account)s AND symbol = %(symbol)s),
         meter.peak_usd, meter.stop_streak, meter.last_stop_at, meter.day, meter.day_open_loss_usd
-    FROM (VALUES (1)) AS always LEFT JOIN risk_accountmeter AS meter ON meter.account_id = %(account)s
 """
+# One round trip instead of three: this is on the way of every order.
+_GUARDS = f"""
+    SELECT {GUARD_COLUMNS}
+    FROM (VALUES (1)) AS always LEFT JOIN risk_accountmeter AS meter ON meter.account_id = %(account)s
+"""  # noqa: S608
 
 
 def guards_of(account_id: int, symbol: str, now_ms: int) -> Guards:
     with connection.cursor() as cursor:
         cursor.execute(_GUARDS, {"account": account_id, "symbol": symbol})
-        states, marks, peak_usd, streak, last_stop_at, day, day_open_loss_usd = cursor.fetchone()
+        return guards_from(cursor.fetchone(), symbol, now_ms)
+
+
+def guards_from(row: tuple[Any, ...], symbol: str, now_ms: int) -> Guards:
+    """`row` is what GUARD_COLUMNS selects."""
+    states, marks, peak_usd, streak, last_stop_at, day, day_open_loss_usd = row
     scopes = [(scope, State(value)) for scope, value in states or ()]
     today = datetime.fromtimestamp(now_ms / 1000, UTC).date()
     return Guards(

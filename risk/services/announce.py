@@ -30,7 +30,17 @@ def state_changed(change: TradingStateChange) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, json.dumps(payload)])
     metrics.STATE_CHANGES.labels(state=str(change.after), source=str(change.source)).inc()
-    push.event("trading_state", {**payload, "source": str(change.source)})
+    push.event(
+        "trading_state",
+        {
+            "account_id": change.account_id,
+            "symbol": change.symbol,
+            "state": str(change.after),
+            "flatten": change.flatten,
+            "change_id": change.pk,
+            "source": str(change.source),
+        },
+    )
     key = mirror_key(change.account_id, change.symbol)
     transaction.on_commit(lambda: _mirror(key, str(change.after)), robust=True)
 

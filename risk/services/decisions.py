@@ -17,7 +17,7 @@ from risk.models import RiskDecision
 from risk.selectors.guards import guards_of
 from risk.selectors.limits import current_limits
 from risk.services import metrics
-from risk.services.account_lock import LockedAccount, account_lock
+from risk.services.standing import Standing, standing_of
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -33,9 +33,8 @@ def decide(
     replaced by what the database says.
     """
     started = perf_counter()
-    account = account_lock(account_id=account_id)
-    version, limits = current_limits(account_id)
-    verdict = evaluate(request, _completed(account, request, snapshot, now_ms), limits, now_ms)
+    standing = standing_of(account_id, request.symbol, now_ms)
+    verdict = evaluate(request, _completed(standing, request, snapshot), standing.limits, now_ms)
     took_ms = (perf_counter() - started) * 1000
     metrics.DECISION_SECONDS.observe(took_ms / 1000)
     metrics.DECISIONS.labels(kind=request.kind, ruling=verdict.ruling).inc()
@@ -53,7 +52,7 @@ def decide(
         available_at=None if verdict.available_at_ms is None else _time(verdict.available_at_ms),
         request=request_record(request),
         checks=checks_record(verdict),
-        limits_version=version,
+        limits_version=standing.limits_version,
         decided_by=actor,
         decided_at=_time(now_ms),
         took_ms=took_ms,
@@ -67,7 +66,8 @@ def preview(*, account_id: int, request: RiskRequest, snapshot: Snapshot, now_ms
     return evaluate(request, replace(snapshot, stage=Stage(snapshot.stage), guards=guards), limits, now_ms)
 
 
-def _completed(account: LockedAccount, request: RiskRequest, snapshot: Snapshot, now_ms: int) -> Snapshot:
+def _completed(standing: Standing, request: RiskRequest, snapshot: Snapshot) -> Snapshot:
+    account = standing.account
     blocked = snapshot.blocked_symbols
     if not account.active:
         blocked = (*blocked, BlockedSymbol(request.symbol, "the account is switched off"))
@@ -77,7 +77,7 @@ def _completed(account: LockedAccount, request: RiskRequest, snapshot: Snapshot,
         environment=account.environment,
         stage=Stage(snapshot.stage),
         blocked_symbols=blocked,
-        guards=guards_of(account.account_id, request.symbol, now_ms),
+        guards=standing.guards,
     )
 
 

@@ -10,6 +10,7 @@ from django.db.models import DecimalField
 from django.utils import timezone
 
 from accounts.services.audit import audit
+from avigrid.common import push
 from avigrid.kernel.errors import Rejected
 from risk.core.limits import RiskLimits, changed, loosened
 from risk.models import RiskLimitsVersion
@@ -72,6 +73,7 @@ def limits_update(
             reason=reason,
             otp_used=otp_used,
         )
+        push.event("risk_limits", {"account_id": account_id, "version": row.version})
         return row
 
 

@@ -88,6 +88,7 @@ class Order(models.Model):
             models.Index(
                 fields=["account", "status"], condition=models.Q(status__in=LIVE_STATUSES), name="order_account_live"
             ),
+            models.Index(fields=["account", "created_at"], name="order_account_created"),
         ]
 
     def __str__(self) -> str:

@@ -111,5 +111,5 @@ def test_an_unknown_account_is_refused(account: TradingAccount) -> None:
 
 def test_queries_of_a_decision_do_not_grow_with_plans(account: TradingAccount, django_assert_num_queries) -> None:
     many = tuple(replace(plan(1), plan_id=number) for number in range(50))
-    with django_assert_num_queries(4):  # lock, limits, guards, record
+    with django_assert_num_queries(2):  # lock, limits, guards, record
         _decide(account, snapshot=snapshot(open_plans=many))
