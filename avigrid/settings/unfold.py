@@ -15,8 +15,18 @@ def _item(title: str | Promise, icon: str, url: str) -> dict[str, object]:
     return {"title": title, "icon": icon, "link": reverse_lazy(url)}
 
 
-def _group(title: str | Promise, *items: dict[str, object], closed: bool = False) -> dict[str, object]:
-    return {"title": title, "separator": True, "collapsible": closed, "items": list(items)}
+def _list(title: str | Promise, icon: str, model: str) -> dict[str, object]:
+    """All rows of a model, by its app and name."""
+    return _item(title, icon, f"admin:{model}_changelist")
+
+
+def _group(title: str | Promise, *items: dict[str, object]) -> dict[str, object]:
+    return {"title": title, "separator": True, "collapsible": False, "items": list(items)}
+
+
+def _records(title: str | Promise, *items: dict[str, object]) -> dict[str, object]:
+    """What is looked up now and then: closed until it is wanted."""
+    return {**_group(title, *items), "collapsible": True}
 
 
 UNFOLD = {
@@ -82,60 +92,56 @@ UNFOLD = {
             ),
             _group(
                 _("People and keys"),
-                _item(_("People"), "group", "admin:accounts_user_changelist"),
-                _item(_("Trading accounts"), "account_balance", "admin:accounts_tradingaccount_changelist"),
-                _item(_("Exchange keys"), "key", "admin:accounts_apikey_changelist"),
-                _item(_("Audit trail"), "history_edu", "admin:accounts_auditentry_changelist"),
-                _item(_("Log-ins"), "login", "admin:axes_accesslog_changelist"),
-                _item(_("Failed log-ins"), "lock_person", "admin:axes_accessattempt_changelist"),
+                _list(_("People"), "group", "accounts_user"),
+                _list(_("Trading accounts"), "account_balance", "accounts_tradingaccount"),
+                _list(_("Exchange keys"), "key", "accounts_apikey"),
+                _list(_("Audit trail"), "history_edu", "accounts_auditentry"),
+                _list(_("Log-ins"), "login", "axes_accesslog"),
+                _list(_("Failed log-ins"), "lock_person", "axes_accessattempt"),
             ),
             _group(
                 _("Configuration"),
-                _item(_("Strategy versions"), "tune", "admin:trading_strategyversion_changelist"),
-                _item(_("Risk limits"), "shield", "admin:risk_risklimitsversion_changelist"),
-                _item(_("Instruments"), "list_alt", "admin:marketdata_instrument_changelist"),
-                _item(_("Notification channels"), "notifications", "admin:trading_notificationchannel_changelist"),
+                _list(_("Strategy versions"), "tune", "trading_strategyversion"),
+                _list(_("Risk limits"), "shield", "risk_risklimitsversion"),
+                _list(_("Instruments"), "list_alt", "marketdata_instrument"),
+                _list(_("Notification channels"), "notifications", "trading_notificationchannel"),
             ),
-            _group(
+            _records(
                 _("Trading records"),
-                _item(_("Decisions"), "rule", "admin:trading_decision_changelist"),
-                _item(_("Signals"), "bolt", "admin:trading_signal_changelist"),
-                _item(_("Plans"), "assignment", "admin:trading_plan_changelist"),
-                _item(_("Orders"), "receipt_long", "admin:trading_order_changelist"),
-                _item(_("Fills"), "done_all", "admin:trading_fill_changelist"),
-                _item(_("Positions"), "stacked_line_chart", "admin:trading_position_changelist"),
-                _item(_("Ledger"), "account_balance_wallet", "admin:trading_ledgerentry_changelist"),
-                _item(_("Equity"), "show_chart", "admin:trading_equitysnapshot_changelist"),
-                _item(_("Slippage"), "speed", "admin:trading_slippagerecord_changelist"),
-                _item(_("Research runs"), "science", "admin:trading_researchrun_changelist"),
-                closed=True,
+                _list(_("Decisions"), "rule", "trading_decision"),
+                _list(_("Signals"), "bolt", "trading_signal"),
+                _list(_("Plans"), "assignment", "trading_plan"),
+                _list(_("Orders"), "receipt_long", "trading_order"),
+                _list(_("Fills"), "done_all", "trading_fill"),
+                _list(_("Positions"), "stacked_line_chart", "trading_position"),
+                _list(_("Ledger"), "account_balance_wallet", "trading_ledgerentry"),
+                _list(_("Equity"), "show_chart", "trading_equitysnapshot"),
+                _list(_("Slippage"), "speed", "trading_slippagerecord"),
+                _list(_("Research runs"), "science", "trading_researchrun"),
             ),
-            _group(
+            _records(
                 _("Risk records"),
-                _item(_("Trading states"), "toggle_on", "admin:risk_tradingstate_changelist"),
-                _item(_("Kill-switch history"), "power_settings_new", "admin:risk_tradingstatechange_changelist"),
-                _item(_("Risk decisions"), "gavel", "admin:risk_riskdecision_changelist"),
-                _item(_("Meters"), "straighten", "admin:risk_accountmeter_changelist"),
-                closed=True,
+                _list(_("Trading states"), "toggle_on", "risk_tradingstate"),
+                _list(_("Kill-switch history"), "power_settings_new", "risk_tradingstatechange"),
+                _list(_("Risk decisions"), "gavel", "risk_riskdecision"),
+                _list(_("Meters"), "straighten", "risk_accountmeter"),
             ),
-            _group(
+            _records(
                 _("Operations"),
-                _item(_("Reconciliation runs"), "sync", "admin:trading_reconciliationrun_changelist"),
-                _item(_("Findings"), "troubleshoot", "admin:trading_reconciliationfinding_changelist"),
-                _item(_("Outbox"), "outgoing_mail", "admin:trading_outboxevent_changelist"),
-                closed=True,
+                _list(_("Reconciliation runs"), "sync", "trading_reconciliationrun"),
+                _list(_("Findings"), "troubleshoot", "trading_reconciliationfinding"),
+                _list(_("Outbox"), "outgoing_mail", "trading_outboxevent"),
             ),
-            _group(
+            _records(
                 _("Market data"),
-                _item(_("Bars"), "candlestick_chart", "admin:marketdata_kline_changelist"),
-                _item(_("Corrections"), "edit_note", "admin:marketdata_klinecorrection_changelist"),
-                _item(_("Book features"), "bar_chart", "admin:marketdata_bookfeature_changelist"),
-                _item(_("Public trades"), "swap_vert", "admin:marketdata_publictrade_changelist"),
-                _item(_("Funding rates"), "percent", "admin:marketdata_fundingrate_changelist"),
-                _item(_("Gaps"), "broken_image", "admin:marketdata_datagap_changelist"),
-                _item(_("Order-book logs"), "layers", "admin:marketdata_orderbooklog_changelist"),
-                _item(_("Backfills"), "download", "admin:marketdata_backfillrun_changelist"),
-                closed=True,
+                _list(_("Bars"), "candlestick_chart", "marketdata_kline"),
+                _list(_("Corrections"), "edit_note", "marketdata_klinecorrection"),
+                _list(_("Book features"), "bar_chart", "marketdata_bookfeature"),
+                _list(_("Public trades"), "swap_vert", "marketdata_publictrade"),
+                _list(_("Funding rates"), "percent", "marketdata_fundingrate"),
+                _list(_("Gaps"), "broken_image", "marketdata_datagap"),
+                _list(_("Order-book logs"), "layers", "marketdata_orderbooklog"),
+                _list(_("Backfills"), "download", "marketdata_backfillrun"),
             ),
         ],
     },

@@ -1,10 +1,11 @@
 """theta(h): what each step of a calibration's walk chose for each UTC hour, ready to be coloured."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 
 from trading.backtest.result import BacktestSettings
+from trading.backtest.walk_forward import HourResult
 from trading.models import ResearchKind, ResearchRun, ResearchStatus
 from trading.selectors.research import used_proxy
 
@@ -33,18 +34,9 @@ class HeatCell:
 
 
 @dataclass(frozen=True, slots=True)
-class HeatHour:
-    """One UTC hour: the theta that would be used, why, and its cells, one a fold, oldest first."""
+class HeatHour(HourResult):
+    """One UTC hour as the calibration judged it, and its cells, one a fold, oldest first."""
 
-    hour: int
-    theta: float
-    is_accepted: bool
-    is_dead: bool
-    pf_in: float | None
-    pf_out: float | None
-    trades_in: int
-    trades_out: int
-    why: str
     cells: tuple[HeatCell, ...]
 
 
@@ -80,7 +72,7 @@ def heat_map(run: ResearchRun) -> HeatMap | None:
         ),
         hours=tuple(
             HeatHour(
-                **{name: hour[name] for name in HeatHour.__slots__ if name != "cells"},
+                **{field.name: hour[field.name] for field in fields(HourResult)},
                 cells=tuple(_cell(fold, hour["hour"], low, high) for fold in folds),
             )
             for hour in found["hours"]
