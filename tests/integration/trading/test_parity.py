@@ -1,7 +1,7 @@
 """Live decisions made again from what is stored: the same bytes, and a changed bar is noticed."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from io import StringIO
 
@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import ProgrammingError
+from django.db.models import QuerySet
 
 from avigrid.exchange.kline_table import KlineTable
 from avigrid.kernel.instrument import FeeRates
@@ -28,6 +29,7 @@ from trading.selectors.replay_data import stored_market_data
 from trading.services import parity_replay
 from trading.services.decisions import bar_decide
 from trading.services.parity import parity_check
+from trading.services.parity_replay import Replay, replay_check
 from trading.services.strategy_versions import strategy_version_create
 
 pytestmark = pytest.mark.django_db
@@ -172,6 +174,21 @@ def test_a_bar_decided_without_a_book_is_compared_in_what_the_bars_tell(decided:
     )
     found = parity_check(fees=FeeRates())
     assert (found.decisions, found.mismatches, found.replay.mismatches) == (DECIDED + 1, (), ())
+
+
+def test_decisions_that_come_meanwhile_wait_for_the_next_time(decided: Bars, monkeypatch: pytest.MonkeyPatch) -> None:
+    newest = Decision.objects.latest("id")
+
+    def then_another(rows: QuerySet[Decision], *, fees: FeeRates) -> Replay:
+        Decision.objects.create(
+            strategy=newest.strategy, symbol="TESTUSDT", bar_start=newest.bar_start + timedelta(minutes=5),
+            decided_at=NOW, status="no_signal",
+        )  # fmt: skip
+        return replay_check(rows, fees=fees)
+
+    monkeypatch.setattr("trading.services.parity.replay_check", then_another)
+    found = parity_check(fees=FeeRates())
+    assert (found.decisions, found.replay.compared, found.is_clean) == (DECIDED, DECIDED, True)
 
 
 def test_bars_that_were_filled_in_later_are_not_looked_at() -> None:
