@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 from django.core.management import call_command
+from django.db import connection
 
 from avigrid.common import leases
 from tests.support.trading_desk import TradingDesk
@@ -195,3 +196,25 @@ def test_the_reconciliation_lease_of_the_dead_is_taken_at_once(desk: TradingDesk
     assert leases.acquire(name, ttl_s=600.0, holder=f"{socket.gethostname()}:{gone.pid}")
     desk.start()
     assert ReconciliationRun.objects.get(scope="start").status == "good"
+
+
+def test_a_comparison_that_was_overtaken_writes_nothing_more(
+    desk: TradingDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execution = desk.start()
+    body = {"action": "foreign_position", "symbol": "SOLUSDT", "side": "Sell", "qty": "2"}
+    desk.simulator.sim("POST", "/sim/market", body)
+
+    def overtaken(*_: object, **__: object) -> list[object]:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE common_lease SET token = token + 1, holder = 'elsewhere:1' WHERE name = %s",
+                [f"reconciliation:{desk.account.pk}"],
+            )
+        return []
+
+    monkeypatch.setattr(history.History, "compare", overtaken)
+    result = execution.reconciler.run("full")
+    assert (result.status, result.error.split(":")[0]) == ("incomplete", "lease_lost")
+    assert not ReconciliationFinding.objects.exists()
+    assert execution.reconciler.run("full").status == "busy"

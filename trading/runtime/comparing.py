@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from avigrid.common import leases
-from avigrid.common.leases import HeldLease
+from avigrid.common.leases import HeldLease, LeaseLost
 from avigrid.kernel.orders import VenueOrder
 from trading.engine.differences import BookedOrder, Books, Difference, Kind
 from trading.models import ReconciliationFinding
@@ -43,6 +43,10 @@ class Comparing:
         self.context.pulse()
         if self.lease is not None:
             leases.renew(self.lease, ttl_s=TURN_TTL_S)
+
+    def is_turn(self, error: LeaseLost) -> bool:
+        """Whether it is the turn that was lost: that ends the run; any other lease ends the process."""
+        return self.lease is not None and error.details.get("name") == self.lease.name
 
     @contextmanager
     def books(self) -> Iterator[None]:

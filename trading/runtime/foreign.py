@@ -11,7 +11,6 @@ from avigrid.kernel.portfolio import VenuePosition
 from trading.engine.wishes import Wish
 from trading.models import ReconciliationFinding
 from trading.runtime.context import Context
-from trading.runtime.faults import fault_point
 from trading.runtime.flatten import Flattener
 from trading.services.adoption import position_accept, position_adopt
 from trading.services.findings import finding_close
@@ -40,7 +39,6 @@ class Foreign:
     def _try(self, finding: ReconciliationFinding) -> bool:
         with self.context.books():
             finding_attempt(finding=finding, now=self.context.now())
-        fault_point("after_wish_commit")
         try:
             return self._carry_out(finding)
         except LeaseLost:

@@ -69,14 +69,8 @@ class Reconciler:
         fault_point("before_reconciliation")
         if not self.work.begin():
             return Result("busy")
-        lease = self.work.lease
         try:
             return self._run(scope)
-        except LeaseLost as error:
-            if lease is None or error.details.get("name") != lease.name:
-                raise
-            log.warning("reconciliation_overtaken", scope=scope)
-            return Result("busy")
         finally:
             self.work.end()
 
@@ -96,9 +90,9 @@ class Reconciler:
                 found += self._positions(run)
             if everything or scope == "wallet":
                 found += self._wallet(run)
-        except LeaseLost:
-            raise
         except AviGridError as error:
+            if isinstance(error, LeaseLost) and not self.work.is_turn(error):
+                raise
             log.warning("reconciliation_incomplete", scope=scope, code=error.code)
             return self._finish(run, Result("incomplete", error=f"{error.code}: {error.message}"[:300]), found)
         counts = [sum(row.level == level for row in found) for level in ("critical", "warning", "info")]
