@@ -54,6 +54,7 @@ def main() -> int:
             page.locator("[data-protected=yes]").first.wait_for(timeout=60_000)
             page.wait_for_timeout(12_000)
         page.locator("[data-placeable]").first.wait_for(timeout=180_000)  # a desk with something on offer
+        page.wait_for_timeout(1_500)  # what is new has stopped flashing
         page.screenshot(path=IMAGES / "desk.png")
         for name, path in PAGES.items():
             page.goto(desk.url + path.format(symbol=symbol))

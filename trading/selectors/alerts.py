@@ -35,4 +35,4 @@ def alert_board() -> AlertBoard:
 
 
 def told_lately(count: int = LISTED) -> Sequence[OutboxEvent]:
-    return list(OutboxEvent.objects.order_by("-id")[:count])
+    return list(OutboxEvent.objects.prefetch_related("deliveries").order_by("-id")[:count])
