@@ -100,8 +100,8 @@ class KillBooks:
         """For people: what the books do not say, though it was asked."""
         missing = [f"plan {plan_id} could not be told: {why}" for plan_id, why in self.failed.items()]
         if self.waiting:
-            what = "the plans do" if self.is_halted else "the trading state does"
-            missing.append(f"{what} not know yet: {self.waiting}")
+            late = f"the plans do not know yet: {self.waiting}"
+            missing.append(late if self.is_halted else f"the trading state is not written yet: {self.waiting}")
         return tuple(missing)
 
     def _state(self) -> None:
