@@ -1,5 +1,6 @@
 """Which entries a plan still wants: the first order and its retries, resting rungs, re-armed rungs."""
 
+from collections.abc import Iterator
 from decimal import Decimal
 from enum import StrEnum
 
@@ -9,6 +10,7 @@ from trading.avi5.actions import Action, PlaceOrder
 from trading.avi5.config import PartialPolicy, StrategyConfig, as_decimal
 from trading.avi5.spec import RungSpec
 from trading.avi5.state import MarketView, PlanState
+from trading.avi5.tally import Step
 
 MAX_ATTEMPTS_PER_RUNG = 3
 """A post-only order that would have taken is refused by the venue; a rung is offered this often per cycle."""
@@ -37,7 +39,7 @@ def first_entry_verdict(plan: PlanState, config: StrategyConfig) -> EntryVerdict
     if got <= 0:
         refused = all(order.status is OrderStatus.REJECTED for order in attempts)
         return EntryVerdict.REJECTED if refused else EntryVerdict.UNDERFILL
-    if got >= planned * as_decimal(config.full_fill_ratio):
+    if got >= planned or got >= planned * as_decimal(config.full_fill_ratio):
         return EntryVerdict.FILLED
     if got < planned * as_decimal(config.min_fill_ratio):
         return EntryVerdict.UNDERFILL
@@ -49,13 +51,10 @@ def first_entry_verdict(plan: PlanState, config: StrategyConfig) -> EntryVerdict
 
 def entries_to_place(plan: PlanState, market: MarketView, config: StrategyConfig) -> list[Action]:
     """Nothing while entries are held back; post-only rungs only while the price is on their resting side."""
-    if not market.entries_allowed or not plan.may_enter:
+    if not market.entries_allowed:
         return []
     orders: list[Action] = []
-    for rung in plan.spec.rungs:
-        wanted = _wanted(plan, rung, config)
-        if wanted is None:
-            continue
+    for rung, wanted in _all_wanted(plan, config):
         rests = wanted.time_in_force is TimeInForce.POST_ONLY
         is_first_offer = wanted.cycle == 0 and wanted.attempt == 0
         if rests and not is_first_offer and _would_take(plan, rung, market):
@@ -70,20 +69,29 @@ def _would_take(plan: PlanState, rung: RungSpec, market: MarketView) -> bool:
 
 def has_future_entries(plan: PlanState, config: StrategyConfig) -> bool:
     """Would any entry be placed, were the market willing?"""
-    return plan.may_enter and any(_wanted(plan, rung, config) is not None for rung in plan.spec.rungs)
+    return next(_all_wanted(plan, config), None) is not None
 
 
-def _wanted(plan: PlanState, rung: RungSpec, config: StrategyConfig) -> PlaceOrder | None:
-    """The next entry of this rung, or None: one is live, it is filled and not sold yet, or its cycles are used up."""
+def _all_wanted(plan: PlanState, config: StrategyConfig) -> Iterator[tuple[RungSpec, PlaceOrder]]:
+    """Replays ask very often, and nearly always every rung rests or is on offer again: that is seen first."""
     if not plan.may_enter:
-        return None
+        return
     sums = plan.tally
-    cycle = sums.last_cycle.get(rung.rung)
-    if cycle is None:
-        return _entry(plan, rung, cycle=0, attempt=0, quantity=rung.quantity)
-    step = sums.step(rung.rung, cycle)
-    if step.is_entry_live:
-        return None
+    for rung in plan.spec.rungs:
+        cycle = sums.last_cycle.get(rung.rung)
+        if cycle is None:
+            wanted = _entry(plan, rung, cycle=0, attempt=0, quantity=rung.quantity)
+        else:
+            step = sums.steps[rung.rung, cycle]
+            if step.is_entry_live or step.is_exit_live:
+                continue
+            wanted = _next_of(plan, rung, cycle, step, config)
+        if wanted is not None:
+            yield rung, wanted
+
+
+def _next_of(plan: PlanState, rung: RungSpec, cycle: int, step: Step, config: StrategyConfig) -> PlaceOrder | None:
+    """The next entry of a rung of which nothing is live; None: it holds what it bought, or its cycles are used up."""
     got = step.entered
     if rung.rung == 0 and cycle == 0:
         verdict = first_entry_verdict(plan, config)
@@ -91,8 +99,7 @@ def _wanted(plan: PlanState, rung: RungSpec, config: StrategyConfig) -> PlaceOrd
             return _entry(plan, rung, cycle=0, attempt=len(step.entries), quantity=rung.quantity - got)
         if verdict is not EntryVerdict.FILLED:
             return None
-    is_sold = rung.take_profit is not None and got > 0 and step.exited >= got
-    if is_sold and not step.is_exit_live:
+    if rung.take_profit is not None and got > 0 and step.exited >= got:
         if cycle >= config.max_cycles:
             return None
         return _entry(plan, rung, cycle=cycle + 1, attempt=0, quantity=rung.quantity)

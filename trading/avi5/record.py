@@ -64,7 +64,10 @@ def record(plan: PlanState, actions: Sequence[Action]) -> PlanState:
         changes["orders"] = orders
     if not notified <= plan.notified:
         changes["notified"] = plan.notified | notified
-    return replace(plan, **changes) if changes else plan  # type: ignore[arg-type]
+    if not changes:
+        return plan
+    changed = replace(plan, **changes)  # type: ignore[arg-type]
+    return changed if "orders" in changes else changed.with_sums_of(plan)
 
 
 def _intent(action: PlaceOrder) -> PlanOrder:

@@ -64,6 +64,16 @@ class PlanState:
             self.notified,
         )
 
+    def with_rested(self, orders: tuple[PlanOrder, ...]) -> "PlanState":
+        """`with_orders` where intents have merely come to rest at the venue: no sum changes by that."""
+        return self.with_orders(orders).with_sums_of(self)
+
+    def with_sums_of(self, before: "PlanState") -> "PlanState":
+        """Itself, spared the adding up: its orders add up as those of `before` did."""
+        object.__setattr__(self, "_tally", before._tally)
+        object.__setattr__(self, "_position", before._position)
+        return self
+
     def of(self, role: OrderRole, rung: int | None = None, cycle: int | None = None) -> list[PlanOrder]:
         """The plan's orders of a role, of one rung of it, or of one cycle of that rung."""
         if rung is None and cycle is None:

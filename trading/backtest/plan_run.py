@@ -128,7 +128,10 @@ class PlanRun:
                 would_take = self._direction * (price - order.price) <= 0
                 status = OrderStatus.CANCELLED if would_take else OrderStatus.OPEN
                 arrived.append(order.changed(status))
-        self._update(arrived)
+        if all(order.status is OrderStatus.OPEN for order in arrived):
+            self._rest(arrived)
+        else:
+            self._update(arrived)
         while judged:
             # Between open and close nothing is known but what filled: no price, no trend, nothing new is offered.
             self._step(MarketView(now_ms=self._track.start_ms[k], price=None, entries_allowed=False))
@@ -268,6 +271,11 @@ class PlanRun:
         if changed:
             by_ref = {order.ref: order for order in changed}
             self._plan = self._plan.with_orders(tuple([by_ref.get(o.ref, o) for o in self._plan.orders]))
+
+    def _rest(self, arrived: list[PlanOrder]) -> None:
+        if arrived:
+            by_ref = {order.ref: order for order in arrived}
+            self._plan = self._plan.with_rested(tuple([by_ref.get(o.ref, o) for o in self._plan.orders]))
 
     def _next_event(self, k: int) -> int:
         """The next bar in which anything can happen to this plan; a bar too many costs time, not truth."""
