@@ -11,6 +11,7 @@ from channels.generic.websocket import AsyncJsonWebsocketConsumer
 from accounts.core.groups import person_group
 from accounts.permissions import Answer, socket_answer, socket_visitor
 from avigrid.common import push
+from avigrid.common.events import PAGES_ONLY
 
 NOT_LOGGED_IN, NOT_ALLOWED = 4401, 4403
 _ASK_AGAIN_S = 30.0
@@ -89,4 +90,5 @@ class LiveConsumer(AccessBound, AsyncJsonWebsocketConsumer):
             await self.send(text_data="pong")
 
     async def live_event(self, event: dict[str, Any]) -> None:
-        await self.send_json({"kind": event["kind"], "payload": event["payload"]})
+        if event["kind"] not in PAGES_ONLY:
+            await self.send_json({"kind": event["kind"], "payload": event["payload"]})

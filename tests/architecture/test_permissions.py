@@ -260,7 +260,8 @@ async def _stays_open(path: str, headers: list[tuple[bytes, bytes]]) -> bool:
     connected, _ = await socket.connect(timeout=5)
     if not connected:
         return False
-    await socket.send_to(text_data="ping")  # answered by whoever was not sent away
+    for ping in ("ping", "ping 1"):  # one of them is answered by whoever was not sent away
+        await socket.send_to(text_data=ping)
     first = await socket.receive_output(timeout=5)
     if socket.future and not socket.future.done():
         await socket.disconnect()

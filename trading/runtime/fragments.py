@@ -143,8 +143,6 @@ registry.add(
     dirtied_by={
         "plan",
         "fill",
-        "position",
-        "equity",
         "trading_state",
         "auto_mode",
         "finding",
@@ -157,7 +155,7 @@ registry.add(
 registry.add(
     "signals", "trading/partials/_signals.html", _signals, dirtied_by={"signal", "decision", "trading_state", "price"}
 )
-registry.add("plans", "trading/partials/_plans.html", _plans, dirtied_by={"plan", "order", "fill", "position", "price"})
+registry.add("plans", "trading/partials/_plans.html", _plans, dirtied_by={"plan", "order", "fill", "price"})
 registry.add("fills", "trading/partials/_fills.html", _fills, dirtied_by={"fill"})
 registry.add("symbols", "trading/partials/_symbols.html", _symbols, dirtied_by={"decision", "signal", "plan", "price"})
 registry.add_family("book", "trading/partials/_book.html", _book, key="symbol", dirtied_by={"price"})
@@ -167,7 +165,7 @@ registry.add_family(
     "trading/partials/_levels.html",
     _levels,
     key="symbol",
-    dirtied_by={"plan", "order", "fill", "position", "signal"},
+    dirtied_by={"plan", "order", "fill", "signal"},
 )
 registry.add_family(
     "decisions",
@@ -181,7 +179,7 @@ registry.add_family(
     "trading/partials/_plan_story.html",
     _plan,
     key="plan_id",
-    dirtied_by={"plan", "order", "fill", "position"},
+    dirtied_by={"plan", "order", "fill"},
 )
 registry.add("alerts", "trading/partials/_alerts.html", _alerts, dirtied_by={"alert"})
 registry.add("alert_list", "trading/partials/_alert_list.html", _alert_list, dirtied_by={"alert"})
@@ -205,7 +203,7 @@ registry.add(
     "risk",
     "trading/partials/_risk.html",
     _risk,
-    dirtied_by={"plan", "fill", "position", "equity", "trading_state", "risk_limits", "heartbeat"},
+    dirtied_by={"plan", "fill", "trading_state", "risk_limits", "heartbeat"},
 )
 registry.add("auto_modes", "trading/partials/_auto_modes.html", _auto_modes, dirtied_by={"auto_mode", "trading_state"})
 registry.add("health", "trading/partials/_health.html", _health, dirtied_by={"price", "heartbeat"})

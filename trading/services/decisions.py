@@ -189,15 +189,21 @@ def _signal_create(decision: Decision, spec: PlanSpec, now: datetime, valid_unti
         after={"symbol": signal.symbol, "direction": signal.direction, "entry": spec.entry, "stop": spec.stop,
                "status": signal.status},
     )  # fmt: skip
-    push.event("signal", {"id": signal.pk, "symbol": signal.symbol, "status": signal.status})
+    push.event("signal", {"signal_id": signal.pk, "symbol": signal.symbol, "status": signal.status, "plan_id": None})
     return signal
 
 
 def signals_expire(*, now: datetime) -> int:
     """What nobody placed in time is no longer on offer. Returns how many changed."""
-    expired = Signal.objects.filter(status__in=(SignalStatus.NEW, SignalStatus.QUEUED), valid_until__lt=now).update(
-        status=SignalStatus.EXPIRED, reason="nobody placed it in time"
-    )
-    if expired:
-        push.event("signal", {"expired": expired})
-    return expired
+    on_offer = Signal.objects.filter(status__in=(SignalStatus.NEW, SignalStatus.QUEUED), valid_until__lt=now)
+    with transaction.atomic():
+        late = list(on_offer.select_for_update(skip_locked=True).values_list("pk", "symbol"))
+        if late:
+            Signal.objects.filter(pk__in=[pk for pk, _ in late]).update(
+                status=SignalStatus.EXPIRED, reason="nobody placed it in time"
+            )
+        for pk, symbol in late:
+            push.event(
+                "signal", {"signal_id": pk, "symbol": symbol, "status": SignalStatus.EXPIRED.value, "plan_id": None}
+            )
+    return len(late)

@@ -128,7 +128,10 @@ def signal_place(
             after={"plan_id": plan.pk, "decision_id": decision.pk, "origin": origin},
         )
         wake_execution(account_id)
-        push.event("signal", {"signal_id": signal.pk, "status": signal.status, "plan_id": plan.pk})
+        push.event(
+            "signal",
+            {"signal_id": signal.pk, "symbol": signal.symbol, "status": signal.status, "plan_id": plan.pk},
+        )
         return Placement(True, "placed", "Placed.", plan_id=plan.pk, decision_id=decision.pk)
 
 
@@ -187,7 +190,9 @@ def _refused(signal: Signal, decision: "RiskDecision", actor: "User | str") -> P
         signal.reason = decision.sentence[:300]
         signal.save(update_fields=["status", "queued_until", "valid_until", "reason"])
         audit(actor=actor, action="signal.queued", obj=signal, after={"until": decision.available_at})
-        push.event("signal", {"signal_id": signal.pk, "status": signal.status})
+        push.event(
+            "signal", {"signal_id": signal.pk, "symbol": signal.symbol, "status": signal.status, "plan_id": None}
+        )
     return Placement(
         False,
         code,

@@ -70,5 +70,5 @@ def strategy_version_activate(*, version_id: int, actor: "User | str | None", no
         before={"version": before.version if before else None},
         after={"version": version.version, "config_hash": version.config_hash},
     )
-    push.event("strategy", {"version": version.version})
+    push.event("strategy", {"version": version.version, "stage": version.stage})
     return version

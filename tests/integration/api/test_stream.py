@@ -47,7 +47,7 @@ def test_deactivating_a_person_closes_their_sockets_and_nobody_elses(path: str) 
         said = await first.receive_output(timeout=5)
         while said["type"] != "websocket.close":
             said = await first.receive_output(timeout=5)
-        await second.send_to(text_data="ping")
+        await second.send_to(text_data="ping" if path == "/ws/live/" else "ping 1")
         answer = await second.receive_output(timeout=5)
         stays = answer["type"] == "websocket.send"
         await second.disconnect()
@@ -69,6 +69,7 @@ def test_events_arrive_as_json() -> None:
         program = socket(token)
         assert (await program.connect(timeout=5))[0]
         hello = await program.receive_json_from(timeout=5)
+        await say("price", {})  # for pages alone
         await say("signal", {"signal_id": 7})
         event = await program.receive_json_from(timeout=5)
         await program.send_to(text_data="ping")

@@ -78,7 +78,7 @@ def test_an_event_reaches_only_the_pages_it_is_about() -> None:
     assert dirty("decision", {"symbol": "AAAUSDT"}, shown) == {"decisions:AAAUSDT"}
     assert dirty("order", {"plan_id": 7}, shown) == {"plan:7"}
     assert dirty("price", {}, shown) == {"topbar", "book:AAAUSDT"}
-    assert dirty("signal", {"expired": 3}, shown) == {"decisions:AAAUSDT", "decisions:BBBUSDT"}
+    assert dirty("signal", {"signal_id": 3, "symbol": "BBBUSDT"}, shown) == {"decisions:BBBUSDT"}
     assert dirty("unheard_of", {}, shown) == set()
 
 
