@@ -58,7 +58,7 @@ class UserSerializer(serializers.ModelSerializer[User]):
 
     class Meta:
         model = User
-        fields = (
+        fields: tuple[str, ...] = (
             "id",
             "email",
             "name",
@@ -69,7 +69,7 @@ class UserSerializer(serializers.ModelSerializer[User]):
             "deactivated_at",
             "last_login",
         )
-        read_only_fields = fields
+        read_only_fields: tuple[str, ...] = fields
 
 
 class UserWithLinkSerializer(UserSerializer):
@@ -78,7 +78,7 @@ class UserWithLinkSerializer(UserSerializer):
     link = serializers.CharField(read_only=True, allow_null=True)
 
     class Meta(UserSerializer.Meta):
-        fields = (*UserSerializer.Meta.fields, "link")  # type: ignore[assignment]
+        fields = (*UserSerializer.Meta.fields, "link")
         read_only_fields = fields
 
 

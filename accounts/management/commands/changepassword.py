@@ -1,10 +1,10 @@
 """Set somebody's password from the machine itself: audited, and every session and token of theirs ends."""
 
+import getpass
 from typing import Any
 
-from django.contrib.auth.management.commands import changepassword
 from django.core.exceptions import ValidationError
-from django.core.management.base import CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.selectors.people import user_by_email
 from accounts.services.links import password_set
@@ -12,7 +12,7 @@ from accounts.services.links import password_set
 _TRIES = 3
 
 
-class Command(changepassword.Command):
+class Command(BaseCommand):
     help = (
         "Set a password and end every session and token of that person. "
         "Example: manage.py changepassword you@desk.example"
@@ -26,8 +26,8 @@ class Command(changepassword.Command):
         if user is None:
             raise CommandError("There is no user with this e-mail address.")
         for _ in range(_TRIES):
-            new = self._get_pass("New password: ")
-            if new != self._get_pass("Again: "):
+            new = getpass.getpass("New password: ")
+            if new != getpass.getpass("Again: "):
                 self.stderr.write("The two passwords differ.")
                 continue
             try:
