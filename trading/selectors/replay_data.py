@@ -1,5 +1,7 @@
 """Stored bars, book features and funding of a symbol, put together for a replay. Reads only."""
 
+from collections.abc import Sequence
+
 from marketdata.selectors import bars as bar_selectors
 from marketdata.selectors.book_features import book_features
 from marketdata.selectors.funding import funding_rates
@@ -9,6 +11,7 @@ from trading.backtest.data import EmptyRange, FundingHistory, MarketData, prepar
 from trading.backtest.times import utc
 
 _MINUTE_MS = 60_000
+_FAR_BEHIND_MS = 3_600_000
 
 
 def stored_market_data(
@@ -40,6 +43,13 @@ def stored_market_data(
         funding=FundingHistory.of([(time_ms, float(rate)) for time_ms, rate in pairs]),
         features=book_features(symbol, first, last),
     )
+
+
+def common_end_ms(symbols: Sequence[str]) -> int | None:
+    """Up to where every symbol is stored that is not far behind the others; None where nothing is."""
+    newest = [start for symbol in symbols if (start := bar_selectors.newest_start_ms(symbol, 5)) is not None]
+    near = [start for start in newest if start >= max(newest) - _FAR_BEHIND_MS]
+    return min(near) + BAR_5M_MS if near else None
 
 
 def _bars(symbol: str, interval_min: int, first_ms: int, last_ms: int) -> Bars:

@@ -15,7 +15,9 @@ from avigrid.common import push
 from avigrid.kernel.errors import Rejected
 from trading.avi5.config import StrategyConfig
 from trading.backtest.request import ResearchRequest, read_request
+from trading.backtest.times import utc
 from trading.models import ENDED, ResearchRun, ResearchShard, ResearchStatus
+from trading.selectors.replay_data import common_end_ms
 from trading.selectors.strategy import active_version, config_of
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ def research_start(*, kind: str, params: Mapping[str, object], actor: "User | st
     require_research()
     version = active_version()
     request = read_request(kind, params, base=config_of(version) if version else StrategyConfig())
+    params = _with_end(params, request)
     with transaction.atomic():
         run = ResearchRun.objects.create(
             kind=kind,
@@ -172,6 +175,16 @@ def research_tend(*, now: datetime, send: Callable[..., object] | None = None) -
     for run in runs:
         research_hand_out(run, send)
     return len(runs)
+
+
+def _with_end(params: Mapping[str, object], request: ResearchRequest) -> Mapping[str, object]:
+    """Parts of a sweep are worked on at different times: on a living desk each would see more bars than the last."""
+    if request.sweep is None or request.to_ms is not None:
+        return params
+    end_ms = common_end_ms(request.symbols)
+    if end_ms is None or (request.from_ms is not None and request.from_ms >= end_ms):
+        return params
+    return {**params, "to": utc(end_ms).replace(" ", "T")}
 
 
 def _shards(request: ResearchRequest) -> int:

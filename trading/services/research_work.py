@@ -106,8 +106,9 @@ def _sweep_finish(run_id: int, now: Clock) -> None:
     parts = list(ResearchShard.objects.filter(run=run).order_by("number"))
     hashes = sorted({part.rows["data_hash"] for part in parts})
     if len(hashes) > 1 or len({part.rows["filters"] for part in parts}) > 1:
-        what = "stored bars" if len(hashes) > 1 else "instrument's filters"
-        sentence = f"The {what} changed while the sweep ran; its parts cannot be compared. Run it again."
+        sentence = "The stored bars changed while the sweep ran; its parts cannot be compared. Run it again."
+        if len(hashes) == 1:
+            sentence = "The filters of an instrument changed while the sweep ran. Run it again."
         research_end(run_id=run_id, status=ResearchStatus.FAILED, now=now(), error=sentence)
         return
     rows = [SweepRow(**row) for part in parts for row in part.rows["rows"]]

@@ -183,6 +183,21 @@ def test_runs_begin_where_they_are_asked_to(stored: None) -> None:
     assert calibration.result["used_proxy"] is True
 
 
+def test_bars_that_arrive_while_a_sweep_runs_are_not_its_own(stored: None, small_shards: None) -> None:
+    run = _start("sweep", axes={"theta": [0.2, 0.3, 0.4]})
+    assert run.params["to"] == "2025-09-29T05:00"  # 1,500 bars of five minutes from 2025-09-24 on
+    assert sweep_missing(run.pk, now=now) == [0, 1]
+    sweep_part_work(run.pk, 0, now=now)
+    more = bars(1501)
+    values = (getattr(more, name)[1500:] for name in ("start_ms", "open", "high", "low", "close", "volume"))
+    table = KlineTable("TESTUSDT", 5, *values, np.ones(1))
+    klines_bulk_store(table, source=KlineSource.REST, now_ms=int(more.start_ms[-1]) + 600_000)
+    sweep_part_work(run.pk, 1, now=now)
+    run.refresh_from_db()
+    assert (run.status, run.error) == ("done", "")
+    assert _start("sweep", axes={"theta": [0.2]}, to="2025-09-27").params["to"] == "2025-09-27"
+
+
 def test_changed_bars_of_any_of_many_symbols_are_noticed(stored: None) -> None:
     made = market(400)
     many = [(replace(made, data_hash=f"{n:016x}"), filters()) for n in range(6)]
