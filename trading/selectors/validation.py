@@ -34,6 +34,12 @@ class ValidationReport:
     def is_ready(self) -> bool:
         return self.verdict.is_ready
 
+    @property
+    def not_filled_percent(self) -> float | None:
+        """Of the modelled plans that are over, taken by the model or not filled in it; None before the first."""
+        over = self.closed + self.not_filled
+        return 100 * self.not_filled / over if over else None
+
 
 def validation_report(version: StrategyVersion) -> ValidationReport:
     """Every closed modelled plan of this version, whatever its stage was: numbers prove themselves once."""

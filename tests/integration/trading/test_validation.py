@@ -178,6 +178,8 @@ def test_the_report_measures_against_every_threshold(settings) -> None:  # type:
     ]
     assert values["slippage_gap_bps"] == pytest.approx(float(np.median(gaps)))
     assert report.closed == len(rs)
+    missed = ModelledPlan.objects.filter(status="not_filled").count()
+    assert report.not_filled_percent == 100 * missed / (missed + len(rs))
     assert report.signals == Signal.objects.count()
     assert {check.name for check in report.verdict.missing} >= {"real_market", "days"}
     settings.AVIGRID = {**settings.AVIGRID, "MARKET_ENVIRONMENT": "mainnet"}
