@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from html import escape
 
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 960, 260, 70, 24, 12
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 960, 272, 70, 24, 26
 
 
 class Scale:

@@ -3,6 +3,7 @@
 import json
 import re
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from django.core.cache import cache
@@ -10,10 +11,16 @@ from django.test import Client
 from django.utils import timezone, translation
 from django.utils.html import strip_tags
 
+from avigrid.common.spoken import said as spoken
 from risk.core.states import StateSource
 from risk.services.states import halt
 from tests.support.api_world import ApiWorld
 from tests.support.users import login, make_user
+from tests.unit.trading.backtest.synthetic import filters, market
+from trading.avi5.config import Profile, StrategyConfig
+from trading.backtest.driver import run_backtest
+from trading.backtest.html import report_html
+from trading.backtest.report import Report, make_report
 from trading.models import Decision, OutboxEvent, Plan
 from trading.services import channels
 from trading.services.placing import signal_place
@@ -26,8 +33,8 @@ PAGES = (
 )  # fmt: skip
 NAMES = re.compile(
     r"AviGrid|AVI|HALT|English|API|CSV|UTC|VWAP|Donchian|TradingView|Lightweight|Charts|Inc|PnL|TP|USDT|USD|bps|win"
-    r"|Redis|PostgreSQL|TimescaleDB|Python|SIGKILL|DEBUG|IOC|GTC|FOK|PostOnly|PSI|PF|theta|MB|GiB|avi|paper|desk"
-    r"|Enter|Esc|rungs|accept|full|False|(AAA|BBB|CCC)(USDT)?|SIMULATED|doctor|stream|backfill|viewer|trader|admin|default|research|local|test"
+    r"|Redis|PostgreSQL|TimescaleDB|Python|SIGKILL|DEBUG|IOC|GTC|FOK|PostOnly|PSI|PF|ATR|AVI-|IOC-|theta|MB|GiB|avi|paper|desk"
+    r"|Enter|Esc|rungs|accept|full|False|(AAA|BBB|CCC|TEST)(USDT)?|SIMULATED|doctor|stream|backfill|viewer|trader|admin|default|research|local|test"
 )
 CODES = re.compile(r"[\w.+-]+@[\w.-]+|\w+[_.:][\w.:]*|[0-9a-f]{8,}|av-\S+|--?[a-z-]+")
 WORD = re.compile(r"[A-Za-z][A-Za-z'-]+")
@@ -106,6 +113,41 @@ def test_a_halted_desk_and_its_refusals_speak_russian(world: ApiWorld) -> None:
     signal.save()
     toast = trader.post(f"/signals/{signal.pk}/place", headers={"HX-Request": "true"}).content.decode()
     assert "Этот сигнал действовал до" in toast
+
+
+def test_a_chart_speaks_russian(world: ApiWorld, plan: Plan) -> None:
+    """Labels of an open plan's lines, of an offer's, and the marks of signals and fills."""
+    world.bars(count=60, symbol="AAAUSDT")
+    world.bars(count=60, symbol="BBBUSDT")
+    Plan.objects.filter(pk=plan.pk).update(stop_price=Decimal("97.5"), stop_confirmed=None)
+    client, said = russian("admin"), []
+    for symbol in ("AAAUSDT", "BBBUSDT"):
+        chart = client.get(f"/symbols/{symbol}/chart.json").json()
+        said += [label for _price, _kind, label, _live in chart["lines"]] + [mark[3] for mark in chart["marks"]]
+    assert "стоп (в пути)" in said
+    assert len(said) > 6
+    found = english("\n".join(said))
+    assert not found, "\n".join(found)
+
+
+def test_a_backtests_report_speaks_the_language_it_was_asked_in(world: ApiWorld) -> None:
+    made = {language: _report(language) for language in ("en", "ru")}
+    assert '<html lang="ru">' in made["ru"]
+    assert "Допущения" in made["ru"]
+    assert "Assumptions" in made["en"]
+    assert made["en"] == report_html(_backtest())
+    found = english(made["ru"])
+    assert not found, "\n".join(found)
+
+
+def _report(language: str) -> str:
+    with translation.override(language):
+        return report_html(_backtest(), language=language, say=spoken)
+
+
+def _backtest() -> Report:
+    loose = StrategyConfig(theta=0.1, max_cost_r=1.0, max_slippage_bps=60.0, profile=Profile.GRID)
+    return make_report([run_backtest(market(3000, seed=1), loose, instrument=filters())])
 
 
 def test_the_test_itself_sees_english() -> None:
