@@ -219,3 +219,36 @@ def test_break_even_ends_buying() -> None:
     actions = bench.step(view("1000"), PlanEvent(EventKind.OPERATOR_BREAK_EVEN))
     assert actions[0] == MoveStop(D("996.1"), StopReason.BREAK_EVEN)
     assert {a.ref for a in actions if isinstance(a, CancelOrder)} == {"e2-0-0", "e3-0-0", "e4-0-0"}
+
+
+def test_a_rung_that_fills_after_break_even_is_sold_again_and_moves_nothing() -> None:
+    """Its cancel came too late: the stop above covers it too, and nobody widens that stop for its sake."""
+    bench = opened()
+    bench.plan = replace(bench.plan, be_requested=True)
+    stop = next(a for a in bench.step(view("1010")) if isinstance(a, MoveStop))
+    assert stop == MoveStop(D("1001.1"), StopReason.BREAK_EVEN)
+    bench.fill("e1-0-0")
+    actions = bench.step(view("1005"))
+    assert placed(list(actions)) == [("t", 1, 0, D("1000.0"))]
+    assert not any(isinstance(a, MoveStop) for a in actions)
+    assert bench.plan.stop_price == D("1001.1")
+
+
+def test_a_rung_that_fills_after_the_stop_took_the_rest_is_closed_at_once() -> None:
+    bench = opened()
+    bench.plan = replace(bench.plan, be_requested=True)
+    bench.step(view("1010"))
+    first = bench.plan.spec.rungs[0].quantity
+    bench.plan = replace(bench.plan, stop_filled_qty=first)
+    actions = bench.step(view("990"))
+    assert BeginClose(CloseReason.STOP) in actions
+    assert {a.ref for a in actions if isinstance(a, CancelOrder)} == {"t0-0-0"}  # the rungs' were asked for before
+    bench.fill("e1-0-0")
+    bench.end("t0-0-0")
+    close = bench.step(view("990"))[-1]
+    assert isinstance(close, PlaceOrder)
+    assert (close.role, close.quantity) == (OrderRole.CLOSE, bench.plan.spec.rungs[1].quantity)
+    for ref in ("e2-0-0", "e3-0-0", "e4-0-0"):
+        bench.end(ref)
+    bench.fill("c0-0-0", price="989")
+    assert bench.step(view("989")) == [Finish(PlanStatus.CLOSED, CloseReason.STOP)]
