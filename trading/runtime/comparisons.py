@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from avigrid.common import leases
 from trading.runtime.context import Context
 from trading.runtime.foreign import Foreign
 from trading.runtime.idle import Idle
@@ -24,13 +23,9 @@ class Comparisons:
 
     def run(self, scope: str) -> str:
         """One at a time per account: while a run by hand holds the lease, this one waits for its next time."""
-        lease = leases.acquire(f"reconciliation:{self.context.account_id}", ttl_s=60.0)
-        if lease is None:
+        result = self.reconciler.run(scope)
+        if result.status == "busy":
             return "busy"
-        try:
-            result = self.reconciler.run(scope)
-        finally:
-            leases.release(lease)
         self.last = f"{scope} {result.status}"
         return result.status
 

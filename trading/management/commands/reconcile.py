@@ -7,7 +7,6 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from avigrid.common import leases
 from avigrid.kernel.errors import AviGridError
 from trading.models import ReconciliationFinding
 from trading.runtime.context import Context
@@ -39,10 +38,6 @@ class Command(BaseCommand):
         except AviGridError as error:
             self.stderr.write(f"{error.message} ({error.code})")
             sys.exit(INCOMPLETE)
-        lease = leases.acquire(f"reconciliation:{account_id}", ttl_s=60.0)
-        if lease is None:
-            self.stderr.write("Another reconciliation of this account is at work.")
-            sys.exit(BUSY)
         context = Context(
             account_id=account_id,
             environment=account.environment,
@@ -52,11 +47,11 @@ class Command(BaseCommand):
             clock=venue.clock,
             prices=MarketPrices(venue.market),
         )
-        try:
-            newest = ReconciliationFinding.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
-            result = Reconciler(context, Hearing(context)).run("manual")
-        finally:
-            leases.release(lease)
+        newest = ReconciliationFinding.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+        result = Reconciler(context, Hearing(context)).run("manual")
+        if result.status == "busy":
+            self.stderr.write("Another reconciliation of this account is at work.")
+            sys.exit(BUSY)
         rows = ReconciliationFinding.objects.filter(account_id=account_id).order_by("pk")
         shown = [row for row in rows if row.pk > newest or row.is_open]
         for row in shown:
