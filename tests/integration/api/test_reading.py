@@ -1,14 +1,22 @@
 """Lists and single objects of the API: shapes, filters, cursors, query counts, bad input."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core.cache import cache
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
-from tests.support.api_world import ApiWorld
+from accounts.models import TradingAccount
+from accounts.services.api_keys import api_key_add
+from risk.services.states import halt
+from tests.support.api_world import ApiWorld, good_key
+from tests.support.fuzz_world import FuzzWorld
 from tests.support.users import api_client, make_user
-from trading.models import Signal
+from trading.models import PerformanceDay, Signal
 from trading.services.placing import signal_place
 from trading.services.times import from_ms
 
@@ -181,3 +189,51 @@ def test_queries_do_not_grow_with_rows(world: ApiWorld, viewer: Any, path: str, 
     cache.clear()
     with django_assert_num_queries(PINNED[path]):
         get(viewer, path)
+
+
+PINNED_FOR_AN_ADMIN: dict[str, int] = {
+    "accounts": 2,
+    "admin/reconciliation/status": 5,
+    "api-keys": 2,
+    "audit": 2,
+    "auto-modes": 3,
+    "backtests": 2,
+    "book-features?symbol=AAAUSDT&interval_min=5": 2,
+    "calibrations": 2,
+    "performance": 4,
+    "risk/state-changes": 2,
+    "sweeps": 2,
+    "users": 3,
+}
+
+
+def test_queries_of_what_an_admin_reads_do_not_grow_either(settings: Any) -> None:
+    """In a world with a few rows of each, and again with more."""
+    settings.KEY_TRIAL_CALL = "tests.support.api_world.good_key"
+    cache.clear()
+    world = FuzzWorld()
+    admin = api_client(world.admin)
+
+    def counted() -> dict[str, int]:
+        queries = {}
+        for path in PINNED_FOR_AN_ADMIN:
+            with CaptureQueriesContext(connection) as captured:
+                get(admin, path)
+            queries[path] = len(captured)
+        return queries
+
+    assert counted() == PINNED_FOR_AN_ADMIN
+    today = timezone.now().date()
+    for number in range(3):
+        make_user("trader")
+        world.finding(f"subject {number}")
+        halt(account_id=world.account.pk, symbol=f"{'ABC'[number]}USDT", reason="drill", actor=world.admin)
+        for kind in ("backtest", "sweep", "calibrate"):
+            world.research(kind)
+        PerformanceDay.objects.create(
+            account=world.account, day=today - timedelta(days=number), plans=1, updated_at=timezone.now()
+        )
+        account = TradingAccount.objects.create(label=f"desk {number}", environment="simulated")
+        secret = {"label": "own", "key_id": f"pinnedKey000{number}", "secret": "neverReal0001"}
+        api_key_add(account=account, trial=good_key, actor=world.admin, otp_used=True, **secret)
+    assert counted() == PINNED_FOR_AN_ADMIN
