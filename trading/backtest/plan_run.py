@@ -21,11 +21,11 @@ from trading.avi5.record import record
 from trading.avi5.spec import PlanSpec
 from trading.avi5.state import MarketView, PlanOrder, PlanState
 from trading.backtest.holdings import Holdings, Lot, Segment
+from trading.backtest.plan_result import END_OF_DATA, result_of
+from trading.backtest.resting import Resting
 from trading.backtest.result import BacktestSettings, PlanResult
 from trading.backtest.series import next_funding_ms
 from trading.backtest.track import Track, first_touch
-
-END_OF_DATA = "end_of_data"
 
 
 class PlanRun:
@@ -58,7 +58,7 @@ class PlanRun:
         self._held = Holdings(number, spec.direction)
         self._closed_ms = self._opened_ms
         self._fresh_exits: set[str] = set()
-        self._levels: dict[str, float] = {}
+        self._venue = Resting(spec.direction, spec.grain.tick_size)
         self._arrived_at = -1
 
     @property
@@ -157,39 +157,18 @@ class PlanRun:
         adverse = track.low[k] if direction > 0 else track.high[k]
         best = track.high[k] if direction > 0 else track.low[k]
         signed_adverse, signed_best = direction * adverse, direction * best
-        entries, exits = self._resting()
-        crossed = [o for o in entries if signed_adverse <= direction * self._level(o)]
+        entries, exits = self._venue.split(self._plan.orders)
+        crossed = [o for o in entries if signed_adverse <= direction * self._venue.level(o)]
         stop = self._plan.stop_price or self._spec.stop
         if signed_adverse <= direction * float(stop) and (self._held.lots or crossed):
             maker = self._settings.fees.maker
             self._update([self._enter(k, order, order.price or ZERO, maker, ZERO) for order in crossed])
             self._stop_out(k, stop)
             return True
-        filled = [self._take_profit(k, order) for order in exits if signed_best >= direction * self._level(order)]
+        filled = [self._take_profit(k, order) for order in exits if signed_best >= direction * self._venue.level(order)]
         filled += [self._enter(k, order, order.price or ZERO, self._settings.fees.maker, ZERO) for order in crossed]
         self._update(filled)
         return bool(filled)
-
-    def _resting(self) -> tuple[list[PlanOrder], list[PlanOrder]]:
-        """Entries and take-profits that lie at the venue, in one pass."""
-        entries: list[PlanOrder] = []
-        exits: list[PlanOrder] = []
-        for order in self._plan.orders:
-            if order.status is OrderStatus.OPEN:
-                if order.role is OrderRole.ENTRY:
-                    entries.append(order)
-                elif order.role is OrderRole.TAKE_PROFIT:
-                    exits.append(order)
-        return entries, exits
-
-    def _level(self, order: PlanOrder) -> float:
-        """The price a bar must reach to have traded through this resting order by a tick; worked out once."""
-        level = self._levels.get(order.ref)
-        if level is None:
-            assert order.price is not None
-            beyond = -self._direction if order.role is OrderRole.ENTRY else self._direction
-            level = self._levels[order.ref] = float(order.price + beyond * self._tick)
-        return level
 
     def _enter(self, k: int, order: PlanOrder, price: Decimal, fee: Decimal, slipped: Decimal) -> PlanOrder:
         lot = Lot(order.quantity, price, self._track.start_ms[k], fee, slipped)
@@ -289,11 +268,11 @@ class PlanRun:
         plan = self._plan
         has_position = bool(self._held.lots)
         last = min(track.first_ending_at(self._opened_ms + config.time_exit_ms), count)
-        entries, exits = self._resting()
-        adverse = [direction * self._level(order) for order in entries]
+        entries, exits = self._venue.split(self._plan.orders)
+        adverse = [direction * self._venue.level(order) for order in entries]
         if has_position:
             adverse.append(direction * float(plan.stop_price or self._spec.stop))
-        best = [direction * self._level(order) for order in exits]
+        best = [direction * self._venue.level(order) for order in exits]
         floor = max(adverse, default=-float("inf"))
         roof = min(best, default=float("inf"))
         gain = break_even_from(plan, config) if has_position else float("inf")
@@ -343,26 +322,11 @@ class PlanRun:
         self._plan = replace(self._plan, status=PlanStatus.CLOSED)
 
     def _result(self, last: int) -> PlanResult:
-        plan, spec = self._plan, self._spec
-        return PlanResult(
+        return result_of(
+            self._decision,
+            self._plan,
+            self._held,
             number=self._number,
-            symbol=spec.symbol,
-            direction=spec.direction,
-            profile=spec.profile.value,
-            decided_ms=self._decision.decided_ms,
+            bars=(self._first, last),
             closed_ms=self._closed_ms,
-            entry=spec.entry,
-            stop=spec.stop,
-            planned_loss_usd=spec.planned_loss_usd,
-            score=self._decision.score,
-            cost_r=self._decision.cost_r,
-            hour=self._decision.hour,
-            used_proxy=self._decision.used_proxy,
-            status=plan.status.value,
-            reason=plan.close_reason.value if plan.close_reason else END_OF_DATA,
-            legs=tuple(self._held.legs),
-            funding_usd=self._held.funding,
-            r_usd=spec.r_usd,
-            first_bar=self._first,
-            last_bar=last,
         )

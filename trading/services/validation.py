@@ -23,7 +23,7 @@ from trading.avi5.config import StrategyConfig
 from trading.avi5.spec import PlanSpec
 from trading.avi5.window import BAR_5M_MS, BAR_15M_MS
 from trading.backtest.data import MarketData
-from trading.backtest.plan_run import END_OF_DATA
+from trading.backtest.plan_result import END_OF_DATA
 from trading.backtest.result import BacktestSettings, PlanResult
 from trading.backtest.validation import model_plan
 from trading.models import ModelledPlan, ModelledStatus, Signal, SignalStatus, StrategyVersion

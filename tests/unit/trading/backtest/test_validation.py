@@ -9,7 +9,7 @@ from trading.avi5.config import StrategyConfig
 from trading.avi5.levels import plan_for
 from trading.backtest.bias import truncated
 from trading.backtest.driver import decisions_of, run_backtest
-from trading.backtest.plan_run import END_OF_DATA
+from trading.backtest.plan_result import END_OF_DATA
 from trading.backtest.result import BacktestSettings
 from trading.backtest.validation import ModelledTrade, judge, model_plan
 
