@@ -174,7 +174,7 @@ def test_whatever_moves_a_line_or_a_mark_makes_open_charts_ask_again(world: ApiW
     assert len(set(seen)) == 5
     assert viewer.get("/symbols/AAAUSDT/chart.json").json()["version"] == shown() == seen[-1]
     assert screen.render("levels:AAAUSDT", screen.Reader("viewer", "ru"), out_of_band=True).count(seen[-1]) == 1
-    for kind in ("plan", "order", "fill", "position", "signal"):
+    for kind in ("plan", "order", "fill", "signal"):
         shown_there = {"levels:AAAUSDT", "levels:BBBUSDT"}
         assert screen.registry.dirtied_by(kind, {"symbol": "AAAUSDT"}, shown_there) == {"levels:AAAUSDT"}
 
