@@ -11,7 +11,6 @@ import sys
 from collections.abc import Callable
 from functools import update_wrapper
 from pathlib import Path
-from threading import RLock
 from typing import Any, Protocol
 
 
@@ -35,19 +34,20 @@ class _Later:
 
 
 _waiting: list[_Later] = []
-_lock = RLock()
 
 
 def _load() -> None:
-    """Compiled code calls compiled code by its module's names, so all of them are put in place together."""
-    with _lock:
-        later = list(_waiting)
-        for one in later:
-            one.compiled = _compiled(one.function, one.options, one.stamp)
-        for name in {one.function.__module__ for one in later}:
-            names = vars(sys.modules[name])
-            names.update({key: held.compiled for key, held in list(names.items()) if isinstance(held, _Later)})
-        del _waiting[: len(later)]
+    """Compiled code calls compiled code by its module's names, so all of them are put in place before any is used.
+
+    Two threads that come here at once do the work twice, and the same is put in place.
+    """
+    later = [one for one in _waiting if one.compiled is None]
+    made = {id(one): _compiled(one.function, one.options, one.stamp) for one in later}
+    for module in {one.function.__module__ for one in later}:
+        names = vars(sys.modules[module])
+        names.update({key: made[id(held)] for key, held in list(names.items()) if id(held) in made})
+    for one in later:
+        one.compiled = made[id(one)]
 
 
 def _compiled(function: Callable[..., Any], options: dict[str, Any], stamp: str) -> Callable[..., Any]:
@@ -61,10 +61,9 @@ def _compiled(function: Callable[..., Any], options: dict[str, Any], stamp: str)
 
 
 def _later[F: Callable[..., object]](function: F, options: dict[str, Any], stamp: str = "") -> F:
-    with _lock:
-        one = _Later(function, options, stamp)
-        _waiting.append(one)
-        return one  # type: ignore[return-value]
+    one = _Later(function, options, stamp)
+    _waiting.append(one)
+    return one  # type: ignore[return-value]
 
 
 def inlined[F: Callable[..., object]](function: F) -> F:

@@ -55,8 +55,10 @@ def build_plan(
     exits: list[Decimal | None] = [None] * count
     ladder: tuple[TakeProfitSpec, ...] = ()
     if config.profile is Profile.GRID:
-        reach = decimal_from_float(config.rung_tp_steps_x) * step
-        exits = [instrument.price(raw_entry - direction * j * step + direction * reach, away) for j in range(count)]
+        # One product, so that a target one step above rung 1 is the entry itself: a step of 28 digits added and taken
+        # away again may end below it, and a whole tick is lost.
+        reach = decimal_from_float(config.rung_tp_steps_x)
+        exits = [instrument.price(raw_entry + direction * (reach - j) * step, away) for j in range(count)]
     else:
         ladder = tuple(
             TakeProfitSpec(instrument.price(raw_entry + direction * i * distance, away), decimal_from_float(share))

@@ -37,7 +37,7 @@ def size_rungs(
     per_unit = 0.0
     for j in range(rungs):
         price[j] = np.round(entry_y - j * step)
-        target[j] = down(entry_y - j * step + p[cp.P_TP_STEPS] * step)
+        target[j] = down(entry_y + (p[cp.P_TP_STEPS] - j) * step)
         loss = (price[j] - stop) * p[cp.P_TICK] + abs(price[j]) * p[cp.P_TICK] * 2.0 * p[cp.P_TAKER]
         per_unit += p[cp.P_WEIGHT] ** j * loss
     whole = p[cp.P_R_USD] / per_unit
