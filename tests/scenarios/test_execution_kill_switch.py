@@ -57,20 +57,29 @@ def test_flatten_through_the_running_process(desk: TradingDesk) -> None:
 def test_14_growth_is_impossible_while_flattening_and_stuck_escalates(
     desk: TradingDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Only closing is refused by the venue: whatever could grow rests there, or waits to be sent."""
     monkeypatch.setattr(halting, "ESCALATE_AFTER", halting.ESCALATE_AFTER / 20)
     desk.start()
-    plan = desk.opened(symbol="SOLUSDT")
+    plan = desk.opened(symbol="SOLUSDT", profile="grid", rungs=4)
+    desk.until(lambda: plan.orders.filter(role="entry", status="open").count() == 3, what="rungs rest")
     size = desk.client.gateway.positions()[0].size
-    desk.fault("ret_code", params={"code": 110017}, match={"path": "/v5/order/create"}, for_s=600)
+    waiting = desk.placed(symbol="BTCUSDT")
+    assert waiting.orders.get(role="entry").status == "intent"
+    desk.fault("ret_code", params={"code": 110017}, match={"path": "/v5/order/create", "reduceOnly": True}, for_s=600)
     halt(account_id=desk.account.pk, reason="test", actor="test", source=StateSource.OPERATOR, flatten=True)
     desk.until(lambda: OutboxEvent.objects.filter(kind="flatten_stuck").exists(), what="escalation")
+    assert desk.struck("ret_code") > 0
+    assert _entries(desk) == []
     refused = desk.place(desk.signal("SOLUSDT", -1))
     assert not refused.placed
-    assert desk.client.gateway.positions()[0].size == size
+    desk.jump(-0.01, "SOLUSDT")  # through every rung that rested, not as far as the stop
+    desk.settle()
+    assert [(row.symbol, row.size) for row in desk.client.gateway.positions()] == [("SOLUSDT", size)]
     desk.clear_faults()
     desk.until(lambda: not desk.client.gateway.positions(), timeout_s=30, what="flat")
     desk.until(lambda: Plan.objects.get(pk=plan.pk).status == "closed", timeout_s=20, what="plan over")
     assert OutboxEvent.objects.filter(kind="flatten_stuck").count() == 1
+    assert waiting.orders.get(role="entry").filled_qty == 0
 
 
 def test_commands_flatten_with_the_execution_process_and_redis_dead(
