@@ -116,6 +116,7 @@ UNFOLD = {
                 _list(_("Positions"), "stacked_line_chart", "trading_position"),
                 _list(_("Ledger"), "account_balance_wallet", "trading_ledgerentry"),
                 _list(_("Equity"), "show_chart", "trading_equitysnapshot"),
+                _list(_("Fee rates"), "percent", "trading_accountfeerates"),
                 _list(_("Slippage"), "speed", "trading_slippagerecord"),
                 _list(_("Research runs"), "science", "trading_researchrun"),
             ),

@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
 from avigrid.common.admin_pages import ReadOnlyAdmin
-from trading.models import EquitySnapshot, LedgerEntry, SlippageRecord
+from trading.models import AccountFeeRates, EquitySnapshot, LedgerEntry, SlippageRecord
 
 
 @admin.register(LedgerEntry)
@@ -28,3 +28,11 @@ class SlippageRecordAdmin(ReadOnlyAdmin):
     desk_page = "trading:performance"
     list_display = ("at", "symbol", "is_entry", "is_maker", "requested_price", "fill_price", "slippage_bps")
     list_filter = ("is_entry", "is_maker", "symbol")
+
+
+@admin.register(AccountFeeRates)
+class AccountFeeRatesAdmin(ReadOnlyAdmin):
+    about = _("What the exchange charges each account, as it said last: sizes and planned losses count with it.")
+    desk_page = "trading:risk"
+    list_display = ("account", "symbol", "taker", "maker", "read_at")
+    list_filter = ("account",)

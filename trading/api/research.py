@@ -68,8 +68,9 @@ class ResearchRunSerializer(RunSummarySerializer):
 
 
 class ResearchStartSerializer(serializers.Serializer[object]):
-    """`symbols`, `config` (changes to the strategy in use), `from`, `to`, `r_usd`, `equity_usd`; a sweep's `axes`; a
-    calibration's `train_days`, `test_days`, `step_days`."""
+    """`symbols`, `config` (changes to the strategy in use), `from`, `to`, `r_usd`, `equity_usd`, `taker_fee` and
+    `maker_fee` (ratios, 0.00055 is 0.055 %); a sweep's `axes`; a calibration's `train_days`, `test_days`, `step_days`.
+    """
 
     params = serializers.DictField()
 

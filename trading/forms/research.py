@@ -9,6 +9,7 @@ from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
 
 from avigrid.kernel.errors import Rejected
+from avigrid.kernel.instrument import FeeRates
 from marketdata.selectors.stored_ranges import StoredRange
 from trading.avi5.config import InvalidConfig, Profile, StrategyConfig, parse_setting
 from trading.backtest.request import KINDS, LANGUAGES, ResearchRequest, read_request
@@ -20,7 +21,7 @@ _KIND_WORDS = {
     "calibrate": gettext_lazy("Calibration"),
 }
 _FIELD_OF = {"from": "since", "to": "until", "kind": "kind", "symbols": "symbols", "axes": "axes"}
-_OWN = ("train_days", "test_days", "step_days", "r_usd", "equity_usd")
+_OWN = ("train_days", "test_days", "step_days", "r_usd", "equity_usd", "taker_fee", "maker_fee")
 _DAY_BARS = 288
 _WARM_UP_DAYS = 2
 _LEAST_DAYS = 10
@@ -63,6 +64,8 @@ class ResearchForm(forms.Form):
     step_days = forms.IntegerField(required=False, initial=WalkForward().step_days)
     r_usd = forms.CharField(required=False, max_length=32, initial="100")
     equity_usd = forms.CharField(required=False, max_length=32, initial="10000")
+    taker_fee = forms.CharField(required=False, max_length=32, initial=f"{FeeRates().taker:f}")
+    maker_fee = forms.CharField(required=False, max_length=32, initial=f"{FeeRates().maker:f}")
     key = forms.UUIDField()
     """Made with the form: however often it arrives, it starts one run."""
 
