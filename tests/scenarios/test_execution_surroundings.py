@@ -13,7 +13,7 @@ from django.utils import timezone
 from avigrid.common import heartbeats
 from avigrid.exchange.ports import StreamState
 from tests.support.trading_desk import TradingDesk, trading_desk
-from trading.models import Order, OutboxEvent, Plan, ReconciliationFinding, ReconciliationRun
+from trading.models import Order, OutboxEvent, Plan, Position, ReconciliationFinding, ReconciliationRun
 from trading.runtime.execution import Execution
 from trading.runtime.inbox import Heard
 from trading.selectors.exchange_time import process_name
@@ -53,16 +53,21 @@ def test_16_first_run_with_a_foreign_position_blocks_that_symbol_only(desk: Trad
 
 
 def test_16_first_run_in_the_wrong_position_mode_says_what_to_do(desk: TradingDesk) -> None:
-    """The account is in one-way mode with a position open: the venue refuses to switch."""
+    """A position is open in the venue's other mode, so it refuses to switch: nothing is concluded, nothing sent."""
     desk.account.hedge_mode = False
     desk.account.save()
     desk.simulator.sim(
         "POST", "/sim/market", {"action": "foreign_position", "symbol": "SOLUSDT", "side": "Buy", "qty": "2"}
     )
-    execution = desk.start()
+    execution = desk.execution = Execution(desk.account.pk, holder="execution-a")
+    assert execution.open()
+    desk.until(lambda: ReconciliationRun.objects.filter(scope="start", status="incomplete").exists(), what="a look")
     assert "close what is open" in execution.surroundings.problems["position_mode"]
+    assert "position_mode" in ReconciliationRun.objects.filter(scope="start").latest("pk").error
     desk.place(desk.signal("BTCUSDT"))
     desk.settle()
+    assert not execution.is_ready
+    assert not Position.objects.exists()
     assert not Order.objects.exclude(status__in=("intent", "cancelled")).exists()
 
 

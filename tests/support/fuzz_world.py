@@ -1,5 +1,6 @@
 """A world in which every operation of the API has something to succeed on."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ from risk.services.states import halt, rearm
 from tests.support.api_world import ApiWorld, good_key
 from tests.support.users import make_user
 from trading.avi5.config import StrategyConfig
+from trading.backtest.walk_forward import HourResult
 from trading.models import Plan, PlanStatus, ReconciliationFinding, ResearchRun, Signal
 from trading.selectors.exchange_time import process_name
 from trading.services.research import research_start
@@ -27,8 +29,22 @@ _MEASURES = (
     *("slippage_usd", "turnover_usd", "average_hold_min", "average_cost_r", "signals", "plans", "bars"),
     *("fees_r", "closed_drawdown_r", "neighbours_median_r", "neighbours_worst_r"),
 )
-_HOUR = {"theta": 0.3, "is_accepted": True, "is_dead": False, "pf_in": 1.2, "pf_out": None, "trades_in": 20}
 _FOLD = {"psi": 0.1, "train_from_ms": 1758880800000, "train_to_ms": 1759226400000, "test_to_ms": 1759399200000}
+
+
+def _hour(hour: int) -> HourResult:
+    return HourResult(
+        hour=hour,
+        theta=0.3,
+        chosen=0.3,
+        is_accepted=True,
+        is_dead=False,
+        pf_in=1.2,
+        pf_out=None,
+        trades_in=20,
+        trades_out=4,
+        why="",
+    )
 
 
 def _found(kind: str) -> dict[str, Any]:
@@ -45,7 +61,7 @@ def _found(kind: str) -> dict[str, Any]:
     return {
         "recent_psi": 0.1,
         "folds": [{**_FOLD, **lists, **counts}],
-        "hours": [{**_HOUR, "hour": hour, "trades_out": 4, "why": ""} for hour in day],
+        "hours": [asdict(_hour(hour)) for hour in day],
         "calibrated_config": StrategyConfig().replaced({"theta_by_hour": hours}).to_mapping(),
     }
 

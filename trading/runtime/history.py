@@ -3,13 +3,14 @@
 A first look at an account has a beginning to find as well: what was held before the venue's history.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import structlog
 from django.db import transaction
 from django.db.models import Max, Min
 
-from avigrid.kernel.errors import AviGridError, Retryable
+from avigrid.kernel.errors import AviGridError, OperatorNeeded, Retryable
 from avigrid.kernel.money import ZERO, plain
 from avigrid.kernel.orders import Execution, Side
 from avigrid.kernel.portfolio import VenuePosition
@@ -49,8 +50,7 @@ class History:
             found += self._first(run, end_ms - HISTORY_MS, end_ms)
         else:
             rows = self._ask(start_ms, end_ms)
-            fault_point("after_reconciliation_fetch")
-            self.work.drain()
+            self._fetched()
             found += self.book(run, rows)
         run.executions_until_ms = end_ms - _AHEAD_MS
         return found
@@ -111,13 +111,17 @@ class History:
         self.work.keep()
         return patiently(lambda: self.work.context.gateway.executions(start_ms=start_ms, end_ms=end_ms))
 
+    def _fetched(self) -> None:
+        fault_point("after_reconciliation_fetch")
+        self.work.drain()
+
     # -- the first look -----------------------------------------------------------------------------------------
 
     def _first(self, run: ReconciliationRun, start_ms: int, end_ms: int) -> list[Difference]:
         """Positions and the history of one moment: what the one has more than the other was held before."""
         rows, held = self._still(start_ms, end_ms)
-        fault_point("after_reconciliation_fetch")
-        self.work.drain()
+        self._check_mode(held)
+        self._fetched()
         told = self._by_position(rows)
         openings: dict[tuple[str, int], Opening] = {}
         with self.work.books():
@@ -140,6 +144,16 @@ class History:
                 return again, {(row.symbol, row.position_idx): row for row in positions if row.size}
             rows = again
         raise Retryable("The account trades too fast to find its beginning.", code="no_still_moment")
+
+    def _check_mode(self, held: Mapping[tuple[str, int], VenuePosition]) -> None:
+        """Executions do not name their position: in the other mode they would be counted to a wrong one."""
+        wrong = sorted({symbol for symbol, position_idx in held if bool(position_idx) != self.work.context.hedge_mode})
+        if wrong:
+            raise OperatorNeeded(
+                f"Positions are held in the other position mode ({', '.join(wrong)}): close them, then it can be set.",
+                code="position_mode",
+                symbols=wrong,
+            )
 
     def _by_position(self, rows: list[Execution]) -> dict[tuple[str, int], list[FillFact]]:
         found: dict[tuple[str, int], list[FillFact]] = {}
