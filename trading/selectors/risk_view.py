@@ -181,7 +181,7 @@ def _open_plan(
         risk = max(risk, plan.r_usd)  # what it may still do nobody can say: at the least what it was meant to risk
     quantity = filled + sum((line.quantity for line in lines), ZERO)
     notional = filled * mark + sum((line.quantity * (line.price or mark) for line in lines), ZERO)
-    if spec is not None and _may_buy_again(plan, spec):
+    if spec is not None and may_buy_again(plan, spec):
         # a sold rung is re-armed without a new verdict: until then it counts as if it were
         risk = max(risk, spec.planned_loss_usd)
         quantity, notional = max(quantity, spec.quantity), max(notional, spec.notional_usd)
@@ -205,7 +205,7 @@ def _spec_of(plan: Plan) -> PlanSpec | None:
         return None
 
 
-def _may_buy_again(plan: Plan, spec: PlanSpec) -> bool:
+def may_buy_again(plan: Plan, spec: PlanSpec) -> bool:
     is_running = plan.status in ("placing", "active") and not plan.entries_cancelled
     return is_running and spec.is_grid and plan.break_even_at is None
 

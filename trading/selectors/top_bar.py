@@ -14,16 +14,18 @@ from avigrid.common.heartbeats import ProcessLife
 from avigrid.common.reading import read_once
 from avigrid.kernel.money import ZERO
 from marketdata.selectors.times import to_ms
+from risk.core.exposure import open_risk_usd
+from risk.core.request import OrderLine
 from risk.core.states import State
 from risk.selectors.guards import effective_state
 from risk.selectors.limits import limits_of
-from trading.models import PlanStatus, ReconciliationRun
+from trading.models import ReconciliationRun
 from trading.selectors.alive import is_alive, process_label
 from trading.selectors.auto_mode import auto_modes_shown
 from trading.selectors.desk import PlanRow, plan_rows
 from trading.selectors.exchange_time import exchange_time
 from trading.selectors.open_plans import newest_wallet, open_findings
-from trading.selectors.risk_view import realised_since_midnight
+from trading.selectors.risk_view import may_buy_again, realised_since_midnight
 from trading.selectors.stages import StandingOverride, standing_override
 
 
@@ -147,15 +149,18 @@ def realised_today(account_id: int) -> Decimal:
 
 
 def _open_risk(row: PlanRow) -> Decimal:
-    """Loss at the current stop of everything that is filled or may still be."""
-    if row.plan.status == PlanStatus.CLOSING:
-        return ZERO
-    stop = row.plan.stop_price if row.plan.stop_price is not None else row.spec.stop
-    filled = ZERO
-    if row.average_price is not None:
-        filled = (row.average_price - stop) * row.plan.direction * abs(row.size)
-    waiting = (row.spec.entry - stop) * row.plan.direction * max(row.entry_planned - row.entry_filled, ZERO)
-    return max(filled + (waiting if not row.plan.entries_cancelled else ZERO), ZERO)
+    """As the risk engine counts it, so that this number and the Risk page's are one: see `risk_view`."""
+    waiting = ZERO if row.plan.entries_cancelled else max(row.entry_planned - row.entry_filled, ZERO)
+    risk = open_risk_usd(
+        direction=row.plan.direction,
+        stop_price=row.plan.stop_price if row.plan.stop_price is not None else row.spec.stop,
+        filled_qty=abs(row.size),
+        avg_price=row.average_price,
+        pending=[OrderLine(waiting, row.spec.entry)],
+        mark_price=row.spec.entry,
+        exit_fee_ratio=row.spec.taker_fee,
+    )
+    return max(risk, row.spec.planned_loss_usd) if may_buy_again(row.plan, row.spec) else risk
 
 
 @read_once

@@ -19,6 +19,7 @@ from tests.support.users import login, make_user
 from trading.models import LedgerEntry
 from trading.selectors.desk import plan_rows
 from trading.selectors.exchange_time import process_name
+from trading.selectors.risk_page import risk_page
 from trading.selectors.top_bar import top_bar
 from trading.services.times import from_ms
 
@@ -130,3 +131,13 @@ def test_the_hands_of_the_clock_are_ours_where_the_exchange_was_never_asked(worl
     booked(world, "-40", world.now_ms - 2 * DAY_MS)
     assert top_bar().pnl_today_usd == 0
     assert timezone.now() - from_ms(world.now_ms) < timedelta(hours=1)
+
+
+def test_open_risk_is_one_number_on_every_page(world: ApiWorld) -> None:
+    """Held, half filled and waiting alike, with what leaving at the stop costs in fees."""
+    world.holding(world.placed())
+    world.placed("BBBUSDT")
+    page = risk_page(world.account.pk)
+    total = next(row.usage for row in page.usage if row.usage.code == "max_total_risk_r")
+    assert total.value > 0
+    assert top_bar().open_risk_r == total.value
