@@ -58,7 +58,7 @@ screenshots: setup ## docs/images from a running demo
 messages: setup ## collect and compile the translations; needs gettext
 	$(MANAGE) collect_sentences
 	$(MANAGE) makemessages -l ru --no-location --no-obsolete -i .venv -i node_modules -i .var -i tests
-	$(MANAGE) compilemessages -l ru
+	$(MANAGE) compilemessages -l ru -l en
 
 clean: ## remove everything that the targets above made
 	@[ ! -x $(PYTHON) ] || $(PYTHON) -m avigrid.common.embedded stop

@@ -72,8 +72,9 @@ def _word(token: str) -> str:
 
 
 def worded(code: object) -> str:
-    """A stored code as a person says it: `max_total_risk_r` -> "max total risk r"."""
-    return said(str(code or "").replace("_", " "))
+    """A stored code as a person says it: `max_total_risk_r` -> "risk in all, R". English has names of its own too."""
+    words = str(code or "").replace("_", " ")
+    return gettext(words) if words in WORDS else said(words)
 
 
 def unit_name(unit: str) -> str:

@@ -127,6 +127,7 @@ SENTENCES = frozenset(
         _("Our clock is {0} ms from the exchange's: set it right."),
         _("Our clock is {0} ms from the venue's, limit {1} ms."),
         _("Plan {0} is over: {1}."),
+        _("Positions are held in the other position mode ({0}): close them, then it can be set."),
         _("PostgreSQL does not answer ({0})."),
         _("PostgreSQL {0}, {1} MB, {2} of {3} connections"),
         _("PostgreSQL {0}.{1}"),

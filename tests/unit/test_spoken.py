@@ -48,7 +48,7 @@ def test_a_stored_sentence_in_russian(russian: None, english: str, expected: str
 def test_in_english_nothing_changes() -> None:
     with translation.override("en"):
         assert said("Plan 7 is over: closed.") == "Plan 7 is over: closed."
-        assert worded("max_total_risk_r") == "max total risk r"
+        assert worded("max_total_risk_r") == "risk in all, R"
 
 
 def test_a_code_in_russian(russian: None) -> None:

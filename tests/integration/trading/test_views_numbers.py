@@ -1,12 +1,21 @@
 """How numbers look on pages."""
 
+from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
+from django.utils import translation
 
 from avigrid.common.templatetags import desk
 
 NARROW = "\u202f"
+
+
+@pytest.fixture(autouse=True)
+def english() -> Iterator[None]:
+    """Whatever language a request before this left behind."""
+    with translation.override("en"):
+        yield
 
 
 @pytest.mark.parametrize(
