@@ -63,7 +63,8 @@ def breaches(account_id: int, state: dict[str, Any], *, excused: QuerySet[Order]
 
 def _doubled(account_id: int) -> list[str]:
     ours = Fill.objects.filter(account=account_id, order__isnull=False)
-    per_order = Counter(order_id for order_id, _ in ours.values_list("order_id", "venue_order_id").distinct())
+    named = set(ours.values_list("order_id", "venue_order_id"))  # DISTINCT would tell parts of one order apart by time
+    per_order = Counter(order_id for order_id, _ in named)
     found = [f"order {order_id} filled under {count} venue ids" for order_id, count in per_order.items() if count > 1]
     sends = OrderEvent.objects.filter(order__account=account_id, event="send", is_impossible=False)
     unsent = OrderEvent.objects.filter(order__account=account_id, event="not_sent", is_impossible=False)
