@@ -12,6 +12,7 @@ from avigrid.common import heartbeats
 from risk.core.states import State
 from risk.services.states import halt, rearm
 from tests.support.api_world import ApiWorld, good_key
+from tests.support.trading_rows import make_account
 from tests.support.users import make_user
 from trading.avi5.config import StrategyConfig
 from trading.backtest.walk_forward import HourResult
@@ -70,6 +71,7 @@ class FuzzWorld(ApiWorld):
     def __init__(self) -> None:
         super().__init__()
         self.admin = self.person("admin")
+        self.keyless = make_account()
         self.closed("CCCUSDT", "10", "1")
         held = self.placed()
         self.holding(held)
