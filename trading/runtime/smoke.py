@@ -14,6 +14,7 @@ from django.db.models import Count, Sum
 from accounts.selectors.people import user_by_email
 from avigrid.kernel.money import ZERO, plain
 from marketdata.selectors.bars import bar_count
+from trading.avi5.actions import CloseReason
 from trading.avi5.config import StrategyConfig
 from trading.models import (
     OPEN_PLAN_STATUSES,
@@ -48,6 +49,7 @@ class SmokeRun:
     seconds: dict[str, float] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
     unprotected_qty_max: float = 0.0
+    not_filled: int = 0
     _desk: Desk = field(init=False)
     _data: DemoData = field(init=False)
     _sampled_s: float = 0.0
@@ -81,11 +83,26 @@ class SmokeRun:
     def _main_job(self) -> Comparison:
         deadline = time.monotonic() + self.minutes * 60 / max(self.options.speed, 0.1)
         for number in range(1, self.plans_wanted + 1):
-            plan_id = self._place_one(deadline, number)
+            plan_id = self._fill_one(deadline, number)
             if plan_id is None:
                 break
             self._follow(plan_id, deadline, last=number == self.plans_wanted, number=number)
         return self._settle()
+
+    def _fill_one(self, deadline: float, number: int) -> int | None:
+        """Placed and filled. A first order that the market ran away from is the strategy's own answer: the next one."""
+        while (plan_id := self._place_one(deadline, number)) is not None:
+            with self._step(f"fill_{number}"):
+                self._until(lambda plan_id=plan_id: self._plan(plan_id).status != PlanStatus.PLACING, FILL_TIMEOUT_S)  # type: ignore[misc]
+            if Fill.objects.filter(plan=plan_id).exists():
+                return plan_id
+            reason = self._plan(plan_id).close_reason
+            self.say(f"plan {plan_id} was not filled: {reason or 'nothing happened'}")
+            self.not_filled += 1
+            if reason != CloseReason.UNDERFILL.value:
+                self.failures.append(f"plan {plan_id} was not filled: {reason or 'nothing happened'}")
+                return None
+        return None
 
     def _place_one(self, deadline: float, number: int) -> int | None:
         """Wait for a signal and place it; one that is refused is left, with its reason, for the next."""
@@ -114,11 +131,6 @@ class SmokeRun:
         return None
 
     def _follow(self, plan_id: int, deadline: float, *, last: bool, number: int) -> None:
-        with self._step(f"fill_{number}"):
-            self._until(lambda: self._plan(plan_id).status != PlanStatus.PLACING, FILL_TIMEOUT_S)
-        if not Fill.objects.filter(plan=plan_id).exists():
-            self.failures.append(f"plan {plan_id} was not filled: {self._plan(plan_id).close_reason}")
-            return
         with self._step(f"protection_{number}"):
             protected = self._until(lambda: self._plan(plan_id).stop_confirmed is not None, FILL_TIMEOUT_S)
         if not protected:
@@ -165,6 +177,7 @@ class SmokeRun:
             "decisions": Decision.objects.count(),
             "signals": Signal.objects.count(),
             "plans": plans.count(),
+            "plans_not_filled": self.not_filled,
             "orders": Order.objects.count(),
             "fills": Fill.objects.count(),
             "realised_pnl": plain(sums["pnl"] or ZERO),
