@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from axes.models import AccessAttempt
-from django.apps import apps
 from django.core import mail
 from django.core.cache import cache
 from django.core.management import CommandError, call_command
@@ -28,6 +27,7 @@ from accounts.services.users import (
     user_role_set,
 )
 from avigrid.kernel.errors import Rejected
+from tests.support.planted import database_holds
 from tests.support.users import PASSWORD, api_client, code_for, login, make_user
 
 pytestmark = pytest.mark.django_db
@@ -150,25 +150,13 @@ def test_erasure_leaves_a_pseudonym_and_nothing_else(client: Any) -> None:
     user = User.objects.get(pk=user.pk)
     assert (user.email, user.name, user.is_active, user.has_usable_password()) == (pseudonym, "", False, False)
     assert AuditEntry.objects.filter(actor=user).count() == mine
-    assert _tables_containing("anastasia") == []
+    assert database_holds("anastasia", ignore_case=True) == []
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # the links of this test's own transaction
     assert verify_chain().is_good
     assert user_anonymize(user=user, actor="test") == pseudonym
     with pytest.raises(Rejected):
         user_reactivate(user=user, actor="test")
-
-
-def _tables_containing(text: str) -> list[str]:
-    found = []
-    with connection.cursor() as cursor:
-        for model in apps.get_models(include_auto_created=True):
-            table = model._meta.db_table
-            query = f'SELECT count(*) FROM "{table}" AS t WHERE t::text ILIKE %s'  # noqa: S608 - our own table names
-            cursor.execute(query, [f"%{text}%"])
-            if cursor.fetchone()[0]:
-                found.append(table)
-    return found
 
 
 def test_anonymize_of_an_unknown_person() -> None:

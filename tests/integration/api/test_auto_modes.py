@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from django.core.cache import cache
 
 from tests.support.api_world import ApiWorld
 from tests.support.users import api_client, code_for, make_user
@@ -12,12 +11,6 @@ from trading.models import AutoMode
 pytestmark = pytest.mark.django_db
 PATH = "/api/v1/auto-modes"
 WISH = {"symbol": "AAAUSDT", "minutes": 30, "reason": "meeting"}
-
-
-@pytest.fixture
-def world() -> ApiWorld:
-    cache.clear()
-    return ApiWorld()
 
 
 def _post(role: str, path: str, body: dict[str, Any], *, coded: bool = True) -> Any:

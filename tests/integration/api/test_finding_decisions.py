@@ -4,7 +4,6 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.core.cache import cache
 
 from accounts.models import AuditEntry
 from tests.support.api_world import ApiWorld
@@ -12,12 +11,6 @@ from tests.support.users import api_client, make_user
 from trading.models import ReconciliationFinding
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def world() -> ApiWorld:
-    cache.clear()
-    return ApiWorld()
 
 
 def foreign(world: ApiWorld, kind: str) -> ReconciliationFinding:

@@ -24,12 +24,6 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def world() -> ApiWorld:
-    cache.clear()
-    return ApiWorld()
-
-
-@pytest.fixture
 def viewer() -> Any:
     return api_client(make_user("viewer"))
 

@@ -4,7 +4,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.core.cache import cache
 from django.utils import timezone
 
 from tests.support.api_world import ApiWorld
@@ -12,12 +11,6 @@ from tests.support.users import api_client, make_user
 from trading.models import PerformanceDay, ResearchRun
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def world() -> ApiWorld:
-    cache.clear()
-    return ApiWorld()
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from django.core.cache import cache
 from django.utils import timezone
 
 from tests.support.api_world import ApiWorld
@@ -12,12 +11,6 @@ from trading.avi5.config import StrategyConfig
 from trading.models import ResearchRun, StageChange, StrategyVersion
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def world() -> ApiWorld:
-    cache.clear()
-    return ApiWorld()
 
 
 def _poster(role: str, *, coded: bool = True) -> Any:

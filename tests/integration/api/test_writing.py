@@ -18,12 +18,6 @@ from trading.models import Plan, StrategyVersion
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def world() -> ApiWorld:
-    cache.clear()
-    return ApiWorld()
-
-
 def post(client: Any, path: str, body: Any = None, *, key: str | None = "", code: str = "") -> Any:
     headers = {}
     if key is not None:

@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 import pytest
-from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 
@@ -15,12 +14,6 @@ from trading.models import AutoMode
 pytestmark = pytest.mark.django_db
 WISH = {"symbol": "AAAUSDT", "hours": "1.5", "reason": "lunch"}
 MARK = "auto: AAAUSDT</a>"
-
-
-@pytest.fixture
-def world() -> ApiWorld:
-    cache.clear()
-    return ApiWorld()
 
 
 def shown(client: Client, path: str = "/risk/") -> str:

@@ -5,7 +5,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.core.cache import cache
 from django.db import connection
 from django.test import Client
 
@@ -19,12 +18,6 @@ from trading.runtime.screen import Reader, render
 from trading.services.times import from_ms
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def world() -> ApiWorld:
-    cache.clear()
-    return ApiWorld()
 
 
 @pytest.fixture

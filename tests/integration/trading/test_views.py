@@ -30,12 +30,6 @@ BAR_S = 300
 
 
 @pytest.fixture
-def world() -> ApiWorld:
-    cache.clear()
-    return ApiWorld()
-
-
-@pytest.fixture
 def viewer() -> Client:
     return login(Client(), make_user("viewer"))
 

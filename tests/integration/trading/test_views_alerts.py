@@ -4,7 +4,6 @@ import re
 from datetime import timedelta
 
 import pytest
-from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 
@@ -15,12 +14,6 @@ from trading.models import OutboxEvent
 from trading.selectors.exchange_time import process_name
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def world() -> ApiWorld:
-    cache.clear()
-    return ApiWorld()
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from django.core.cache import cache
 from django.test import Client
 
 from tests.support.api_world import ApiWorld
@@ -17,12 +16,6 @@ from trading.models import EquitySnapshot, LedgerEntry
 pytestmark = pytest.mark.django_db
 D = Decimal
 BAR_S = 300
-
-
-@pytest.fixture
-def world() -> ApiWorld:
-    cache.clear()
-    return ApiWorld()
 
 
 @pytest.fixture

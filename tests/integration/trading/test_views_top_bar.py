@@ -28,12 +28,6 @@ D = Decimal
 DAY_MS = 86_400_000
 
 
-@pytest.fixture
-def world() -> ApiWorld:
-    cache.clear()
-    return ApiWorld()
-
-
 def booked(world: ApiWorld, usd: str, at_ms: int, kind: str = "fee") -> None:
     LedgerEntry.objects.create(
         account=world.account, kind=kind, change_usd=D(usd), at=from_ms(at_ms), reference=f"{kind}-{at_ms}"
