@@ -97,10 +97,11 @@ class SmokeRun:
             if Fill.objects.filter(plan=plan_id).exists():
                 return plan_id
             reason = self._plan(plan_id).close_reason
-            self.say(f"plan {plan_id} was not filled: {reason or 'nothing happened'}")
+            missed = f"plan {plan_id} was not filled: {reason or 'nothing happened'}"
+            self.say(missed)
             self.not_filled += 1
             if reason != CloseReason.UNDERFILL.value:
-                self.failures.append(f"plan {plan_id} was not filled: {reason or 'nothing happened'}")
+                self.failures.append(missed)
                 return None
         return None
 
