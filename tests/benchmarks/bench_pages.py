@@ -94,7 +94,7 @@ def main() -> int:
         context = chromium.new_context(viewport=WINDOW)
         page = context.new_page()
         log_in(desk, page, "admin")
-        place_one(page)
+        place_one(desk, page)
         state = context.storage_state()
         context.close()
         print("                first paint, ms   server, ms        page, kB            first visit  updates")

@@ -1,4 +1,4 @@
-"""A signal to place, now: what the strategy would store, at the price the market has this second.
+"""A signal to place, now: what the strategy would store, a little above the price the market has this second.
 
 Run by the tests in the desk's own environment (`RunningDesk.offer`), so that no story waits for the market to trend.
 """
@@ -18,14 +18,28 @@ from risk.selectors.limits import limits_of
 from risk.services.meters import entry_note
 from trading.avi5.config import StrategyConfig
 from trading.avi5.levels import build_plan
-from trading.models import OPEN_PLAN_STATUSES, Decision, Plan, Signal
+from trading.models import OPEN_PLAN_STATUSES, Decision, Plan, Signal, StrategyVersion
 from trading.selectors.exchange_time import exchange_time
 from trading.selectors.risk_view import marks_of
 from trading.selectors.strategy import active_version
+from trading.services.strategy_versions import strategy_version_activate, strategy_version_create
 from trading.services.times import from_ms
 
 VALID_S = 120
 ATR_RATIO = 0.004
+HEADROOM = 1.004
+"""An offer made above the market still stands after some seconds of a market at 30 times the pace."""
+
+
+def quieten(is_quiet: bool) -> None:
+    """Every hour dead, or the strategy as it came: its own signals replace an offer on the same symbol."""
+    now = timezone.now()
+    first = StrategyVersion.objects.earliest("version")
+    if is_quiet:
+        config = StrategyConfig.from_mapping(first.config).replaced({"dead_hours": list(range(24))})
+        strategy_version_create(config=config, stage=first.stage, actor="test", now=now)
+    else:
+        strategy_version_activate(version_id=first.pk, actor="test", now=now)
 
 
 def offer(*, frees_in_s: float = 0) -> dict[str, object]:
@@ -46,7 +60,7 @@ def offer(*, frees_in_s: float = 0) -> dict[str, object]:
     spec = build_plan(
         symbol=symbol,
         direction=1,
-        close=float(marks[symbol].mark),
+        close=float(marks[symbol].mark) * HEADROOM,
         atr=float(marks[symbol].mark) * ATR_RATIO,
         config=StrategyConfig(),
         instrument=instrument(symbol),

@@ -32,6 +32,8 @@ CHROMIUM_ARGS = [
     "--disable-sync",
 ]
 ARTEFACTS = ROOT / ".var" / "artefacts"
+OWN_ATTEMPTS = 3
+"""So many signals of the strategy are tried before one is put on offer."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,10 @@ class RunningDesk:
         script = f"import json; from tests.e2e.offer import offer; print(json.dumps(offer(frees_in_s={frees_in_s})))"
         found = json.loads(self.shell(script))
         return found["id"], found["symbol"]
+
+    def quieten(self, is_quiet: bool = True) -> None:
+        """The strategy makes no signals of its own from the next bar on, so that what is on offer stays on offer."""
+        self.shell(f"from tests.e2e.offer import quieten; quieten({is_quiet})")
 
     def alarm(self, sentence: str) -> None:
         """Tell people something critical."""
@@ -164,30 +170,35 @@ def next_code(page: Any) -> None:
     page.wait_for_timeout((30.5 - time.time() % 30) * 1000)
 
 
-def place_one(page: Any, *, attempts: int = 10, wait_ms: int = 180_000) -> str:
+def place_one(desk: RunningDesk, page: Any, *, attempts: int = 10, wait_ms: int = 180_000) -> str:
     """Place the first signal that is still good at the click, as an operator would; returns its symbol.
 
-    The market moves on while one reads: a card whose price has run away is left, and the next one tried.
+    The market moves on while one reads: a card whose price has run away is left and the next one tried, at last one
+    that is offered at this moment.
     """
-    refusals = []
-    for _ in range(attempts):
-        card = page.locator("[data-placeable]").first
+    refusals: dict[str, str] = {}
+    for attempt in range(attempts):
+        own = f"#signal-{desk.offer()[0]}" if attempt >= OWN_ATTEMPTS else ""
+        tried = "".join(f":not(#{card_id})" for card_id in refusals)
+        card = page.locator(f"{own}[data-placeable]{tried}").first
         card.wait_for(timeout=wait_ms)
-        symbol = str(card.locator(".symbol").inner_text())
-        card.locator("[data-primary]").click()
+        card_id, symbol = str(card.get_attribute("id")), str(card.locator(".symbol").inner_text())
+        page.locator(f"#{card_id} [data-primary]").click()
         dialog = page.locator("dialog[open]")
         dialog.wait_for(timeout=30_000)
         button = dialog.locator("button.primary")
         if not button.is_enabled():
-            refusals.append(dialog.inner_text())
+            refusals[card_id] = dialog.inner_text()
             page.keyboard.press("Escape")
-            page.wait_for_timeout(1_000)
+            dialog.wait_for(state="detached")
             continue
         button.click()
         answer = page.locator("#toasts > .toast").last
         answer.wait_for(timeout=60_000)
         if "placed as plan" in answer.inner_text():
             return symbol
-        refusals.append(answer.inner_text())
-        page.wait_for_timeout(1_000)
+        refusals[card_id] = answer.inner_text()
+        page.keyboard.press("Escape")
+        dialog.wait_for(state="detached")
+        answer.click()
     raise AssertionError(f"nothing could be placed: {refusals}")

@@ -51,7 +51,7 @@ def main() -> int:
         page = context.new_page()
         log_in(desk, page, "trader")
         for _ in range(MOST_PLACED):  # an entry whose price ran away between click and venue leaves nothing behind
-            symbol = place_one(page)
+            symbol = place_one(desk, page)
             page.wait_for_timeout(12_000)
             if page.locator("[data-protected=yes]").count() == 2:
                 break

@@ -35,7 +35,7 @@ def test_place_watch_protect_close_and_halt(
     assert viewer.locator("[data-placeable]").count() > 0
     assert viewer.locator("[data-placeable] [data-primary]").count() == 0, "a viewer must not be offered Place"
 
-    symbol = place_one(page)
+    symbol = place_one(desk, page)
     plan = page.locator(f"article.plan:has-text('{symbol}')")
     plan.wait_for(timeout=60_000)
     plan.locator("[data-protected=yes]").wait_for(timeout=60_000)
