@@ -15,11 +15,13 @@ from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 
 from accounts.ciphers import keep_token  # noqa: E402
 from accounts.permissions.sockets import SocketDoor  # noqa: E402
+from accounts.services.processes import audit_this_process  # noqa: E402
 from avigrid.common.asgi_handler import OneThreadHandler  # noqa: E402
 from avigrid.routing import websocket_urlpatterns  # noqa: E402
 
 if is_web:
     keep_token()
+    audit_this_process("web")
 
 application = ProtocolTypeRouter(
     {

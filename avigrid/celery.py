@@ -8,7 +8,7 @@ import os
 
 from celery import Celery
 from celery.schedules import crontab, schedule
-from celery.signals import worker_init
+from celery.signals import beat_init, celeryd_init, worker_init
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "avigrid.settings.dev")
 
@@ -71,3 +71,18 @@ def _open_metrics(**_: object) -> None:
 
     dependencies.register()
     metrics.serve()
+
+
+@celeryd_init.connect
+def _audit_worker(sender: str, **_: object) -> None:
+    """`sender` is the node's name: `celery@host`, `research@host`."""
+    from accounts.services.processes import audit_this_process
+
+    audit_this_process(f"worker:{sender}")
+
+
+@beat_init.connect
+def _audit_beat(**_: object) -> None:
+    from accounts.services.processes import audit_this_process
+
+    audit_this_process("beat")

@@ -1,5 +1,6 @@
 """The audit trail knows when a process began and how it ended. One that was killed has a beginning and no end."""
 
+import atexit
 import os
 import socket
 from collections.abc import Iterator, Mapping
@@ -44,6 +45,19 @@ def process_audited(name: str) -> Iterator[Life]:
         raise
     finally:
         _write(name, "process.stopped", after={"exit_code": life.exit_code, "pid": os.getpid()}, reason=life.reason)
+
+
+def audit_this_process(name: str) -> None:
+    """The same for a server whose loop is not ours: its start now, its end when the interpreter ends."""
+    whole = process_audited(name)
+    whole.__enter__()
+    born = os.getpid()
+
+    def end() -> None:
+        if os.getpid() == born:  # a forked child is not the process
+            whole.__exit__(None, None, None)
+
+    atexit.register(end)
 
 
 def _write(name: str, action: str, *, after: Mapping[str, object], reason: str = "") -> None:

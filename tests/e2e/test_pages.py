@@ -186,7 +186,10 @@ def test_the_audit_chain_is_proven_at_a_click(enter: Callable[..., Visit]) -> No
     page.locator("#chain:has-text('The chain is whole')").wait_for(timeout=30_000)
     with page.expect_download() as download:
         page.get_by_role("link", name="Export as CSV").click()
-    assert "action" in download.value.path().read_text().splitlines()[0]
+    exported = download.value.path().read_text()
+    assert "action" in exported.splitlines()[0]
+    for process in ("web", "beat", "worker:celery@", "market_data", "execution:"):
+        assert f"process:{process}" in exported, process
 
 
 def test_a_killed_execution_process_is_back_with_proof(enter: Callable[..., Visit]) -> None:

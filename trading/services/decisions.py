@@ -12,6 +12,7 @@ from decimal import Decimal
 
 import numpy as np
 from django.db import transaction
+from django.db.models import QuerySet
 
 from accounts.services.audit import audit
 from avigrid.common import push
@@ -162,9 +163,8 @@ def _signal_create(decision: Decision, spec: PlanSpec, now: datetime, valid_unti
         status = SignalStatus.BELOW_MINIMUM if below else SignalStatus.REJECTED
         reason = spec.refusal.value
     else:
-        Signal.objects.filter(symbol=spec.symbol, status__in=(SignalStatus.NEW, SignalStatus.QUEUED)).update(
-            status=SignalStatus.SUPERSEDED, reason="a newer signal replaced it"
-        )
+        older = Signal.objects.filter(symbol=spec.symbol).select_for_update()
+        _take_off(older, SignalStatus.SUPERSEDED, "a newer signal replaced it")
     signal = Signal.objects.create(
         decision=decision,
         symbol=spec.symbol,
@@ -195,15 +195,16 @@ def _signal_create(decision: Decision, spec: PlanSpec, now: datetime, valid_unti
 
 def signals_expire(*, now: datetime) -> int:
     """What nobody placed in time is no longer on offer. Returns how many changed."""
-    on_offer = Signal.objects.filter(status__in=(SignalStatus.NEW, SignalStatus.QUEUED), valid_until__lt=now)
     with transaction.atomic():
-        late = list(on_offer.select_for_update(skip_locked=True).values_list("pk", "symbol"))
-        if late:
-            Signal.objects.filter(pk__in=[pk for pk, _ in late]).update(
-                status=SignalStatus.EXPIRED, reason="nobody placed it in time"
-            )
-        for pk, symbol in late:
-            push.event(
-                "signal", {"signal_id": pk, "symbol": symbol, "status": SignalStatus.EXPIRED.value, "plan_id": None}
-            )
-    return len(late)
+        late = Signal.objects.filter(valid_until__lt=now).select_for_update(skip_locked=True)
+        return _take_off(late, SignalStatus.EXPIRED, "nobody placed it in time")
+
+
+def _take_off(signals: QuerySet[Signal], status: SignalStatus, reason: str) -> int:
+    """Those of `signals`, locked by their query, that are still on offer; returns how many."""
+    gone = list(signals.filter(status__in=(SignalStatus.NEW, SignalStatus.QUEUED)).values_list("pk", "symbol"))
+    if gone:
+        Signal.objects.filter(pk__in=[pk for pk, _ in gone]).update(status=status, reason=reason)
+    for pk, symbol in gone:
+        push.event("signal", {"signal_id": pk, "symbol": symbol, "status": status.value, "plan_id": None})
+    return len(gone)

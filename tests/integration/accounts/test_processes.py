@@ -9,7 +9,7 @@ from django.db import OperationalError
 
 from accounts.models import AuditEntry
 from accounts.services import processes
-from accounts.services.processes import process_audited
+from accounts.services.processes import audit_this_process, process_audited
 from avigrid.kernel.errors import OperatorNeeded
 from trading.runtime.execution import Exit
 
@@ -26,6 +26,19 @@ def test_an_orderly_life() -> None:
         assert entries() == [("watchdog", "watchdog:7", "process.started", None, "")]
     assert entries()[1:] == [("watchdog", "watchdog:7", "process.stopped", 0, "asked to stop")]
     assert (AuditEntry.objects.latest("pk").after or {})["pid"] == os.getpid()
+
+
+def test_a_server_begins_at_once_and_ends_with_its_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
+    ends: list[Any] = []
+    monkeypatch.setattr(processes.atexit, "register", ends.append)
+    audit_this_process("web")
+    assert entries() == [("web", "web", "process.started", None, "")]
+    with monkeypatch.context() as forked:
+        forked.setattr(processes.os, "getpid", lambda: -1)
+        ends[0]()
+    assert len(entries()) == 1  # a forked child ends without a word
+    ends[0]()
+    assert entries()[1:] == [("web", "web", "process.stopped", 0, "asked to stop")]
 
 
 @pytest.mark.parametrize(

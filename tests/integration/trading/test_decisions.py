@@ -14,7 +14,9 @@ from avigrid.kernel.instrument import FeeRates
 from avigrid.kernel.market import Kline
 from marketdata.models import KlineSource
 from marketdata.selectors.bars import newest_table
+from marketdata.services.instruments import instruments_store
 from marketdata.services.klines import klines_bulk_store
+from tests.support.api_world import instrument_of
 from tests.support.bars import T0, saw_table
 from trading.avi5 import decide as avi5
 from trading.avi5.config import StrategyConfig
@@ -118,3 +120,32 @@ def test_a_bar_that_is_not_the_newest_stored_one_is_refused(version: StrategyVer
     with pytest.raises(InvalidCandle, match="not the newest stored"):
         decided(version, replace(bar_at(29), start_ms=T0 + 150 * MIN_MS))
     assert Decision.objects.count() == 0
+
+
+def test_a_newer_signal_takes_the_older_offer_off_the_desk_and_says_so(
+    version: StrategyVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decide, told = avi5.decide, []
+
+    def long_now(*args: object, **kwargs: object) -> avi5.Decision:
+        outcome = decide(*args, **kwargs)
+        seen = replace(outcome.indicators, atr=0.4)
+        return replace(outcome, direction=1, status=avi5.DecisionStatus.SIGNAL, indicators=seen)
+
+    monkeypatch.setattr(decisions.avi5, "decide", long_now)
+    monkeypatch.setattr(
+        decisions.push, "event", lambda kind, payload: told.append(payload) if kind == "signal" else None
+    )
+    instruments_store(listed=[instrument_of("BTCUSDT")], wanted=["BTCUSDT"], now_ms=0)
+    older = decided(version, bar_at(29)).signal
+    klines_bulk_store(saw_table(31), source=KlineSource.REST, now_ms=FAR_MS)
+    newer = decided(version, bar_at(30)).signal
+    assert older is not None
+    assert newer is not None
+    older.refresh_from_db()
+    assert (older.status, older.reason, newer.status) == ("superseded", "a newer signal replaced it", "new")
+    assert [(said["signal_id"], said["status"]) for said in told] == [
+        (older.pk, "new"),
+        (older.pk, "superseded"),
+        (newer.pk, "new"),
+    ]
