@@ -41,10 +41,10 @@ def settled(account_id: int, state: dict[str, Any], *, carry: bool = False) -> b
 
 
 def in_doubt(account_id: int) -> QuerySet[Order]:
-    """Cut off in sending, never acknowledged, and young enough to appear at the venue yet."""
+    """Cut off in sending, never acknowledged, and missed too recently to say that it never appears."""
     since = timezone.now() - MAY_APPEAR_FOR
     unproven = Order.objects.filter(account=account_id, status="unknown", acknowledged_at=None, filled_qty=0)
-    return unproven.filter(is_reserved=True, submitted_at__gt=since)
+    return unproven.filter(is_reserved=True, unknown_since__gt=since)
 
 
 def breaches(account_id: int, state: dict[str, Any], *, excused: QuerySet[Order] | None = None) -> list[str]:

@@ -8,6 +8,7 @@ import structlog
 from django.db.models import F, Q
 
 from avigrid.kernel.errors import AviGridError
+from avigrid.kernel.money import plain
 from avigrid.kernel.orders import OrderStatus
 from trading.engine.lifecycle import OrderEventKind
 from trading.models import LIVE_STATUSES, Order
@@ -21,10 +22,11 @@ from trading.services.order_events import order_event_apply
 log = structlog.get_logger(__name__)
 
 EVIDENCE_WINDOW = timedelta(seconds=60)
-"""How long an order that the venue never acknowledged may still appear."""
+"""How long an order, or its fill, may still appear. Counted from when it was missed: one that rested for days may have
+been filled a second ago."""
 VENUE_MEMORY = timedelta(hours=24)
-"""The venue lists even cancelled orders this long: before that, "not found" about an order it had acknowledged is a
-fault of the answer, never a verdict."""
+"""The venue lists even orders cancelled without a fill this long. It lived until shortly before it was missed, so for
+this long after that "not found" about an order it had acknowledged is a fault of the answer, never a verdict."""
 _BACKOFF_S = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
 _LOOKS_NEEDED = 5
 _ROUND_S = 5.0
@@ -35,6 +37,8 @@ class Doubt:
     looks: int = 0
     empty_looks: int = 0
     due: datetime | None = None
+    claimed_at: datetime | None = None
+    """Since when the venue says that more is filled than its executions show."""
 
 
 @dataclass(slots=True)
@@ -97,18 +101,32 @@ class Doubts:
                 self.hearing.order_row(row, effects, is_query=True)
             elif not executions:
                 doubt.empty_looks += 1
-                self._maybe_give_up(Order.objects.get(pk=order.pk), doubt)
+            order = Order.objects.get(pk=order.pk)
+            if order.venue_filled_qty > order.filled_qty:
+                self._claimed(order, doubt)
+            else:
+                doubt.claimed_at = None
+                if row is None and not executions:
+                    self._maybe_give_up(order, doubt)
             effects.plans.add(order.plan_id)
             self.hearing.step(effects.plans)
+
+    def _claimed(self, order: Order, doubt: Doubt) -> None:
+        """It filled, says the venue, and never closes in the books before that is shown; a person hears of it."""
+        now = self.context.now()
+        doubt.claimed_at = doubt.claimed_at or now
+        if now - doubt.claimed_at >= EVIDENCE_WINDOW:
+            filled, shown = plain(order.venue_filled_qty), plain(order.filled_qty)
+            what = f"has {filled} filled at the venue, of which its executions show {shown}"
+            self._tell(order, "executions_owed", what, now)
 
     def _maybe_give_up(self, order: Order, doubt: Doubt) -> None:
         """The whole window passed, looked at often enough, and nobody knows it."""
         now = self.context.now()
-        is_unknown = order.status == OrderStatus.UNKNOWN.value and order.unknown_since is not None
-        if not is_unknown or order.venue_filled_qty > order.filled_qty:
+        if order.status != OrderStatus.UNKNOWN.value or order.unknown_since is None:
             return
-        since = order.submitted_at or order.unknown_since
-        if doubt.empty_looks < _LOOKS_NEEDED or since is None or now - since < EVIDENCE_WINDOW:
+        since = max(order.unknown_since, order.submitted_at or order.unknown_since)
+        if doubt.empty_looks < _LOOKS_NEEDED or now - since < EVIDENCE_WINDOW:
             return
         if order.acknowledged_at is not None and now - since < VENUE_MEMORY:
             self._tell(order, "order_unexplained", "is denied by the venue that had acknowledged it", now)
