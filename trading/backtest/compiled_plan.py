@@ -218,12 +218,12 @@ def simulate(direction: int, entry_y: float, atr: float, first: int, p: Floats, 
         watch_ms = p[cp.P_FUNDING_MS] if p[cp.P_AUTO_FUNDING] > 0 and held > 0 else 0.0
         turn = -direction if is_grid and may_enter and not be_done else 9
         k = _run_ahead(direction, k, until, floor, roof, gain, turn, opened_ms + p[cp.P_TIME_MS], watch_ms, road)
-    # the data ends: what is held goes at the last close
+    # the data ends: what is held goes at the last close, also if its close was decided there
     k = count - 1
     c = direction * road.closes[k]
     at = down(c - abs(c) * road.slip[k])
     _sell_all(rungs, is_grid, state, size, tp_size, bought, fee_in, slipped_in, at, c - at, taker, unit, out)
-    return _end(out, closing if closing >= 0 else R_END, k)
+    return _end(out, R_END, k)
 
 
 @kernel

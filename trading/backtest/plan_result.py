@@ -6,14 +6,22 @@ from trading.backtest.holdings import Holdings
 from trading.backtest.result import PlanResult
 
 END_OF_DATA = "end_of_data"
-"""The reason of a plan that was still alive when the bars ended."""
+"""The reason of a plan that was still alive when the bars ended, also if its close was decided at the last of them."""
 
 
 def result_of(
-    decision: Decision, plan: PlanState, held: Holdings, *, number: int, bars: tuple[int, int], closed_ms: int
+    decision: Decision,
+    plan: PlanState,
+    held: Holdings,
+    *,
+    number: int,
+    bars: tuple[int, int],
+    closed_ms: int,
+    outlived_data: bool,
 ) -> PlanResult:
     """`bars`: the fine bars in which it acted, first and last."""
     spec = plan.spec
+    known_reason = None if outlived_data else plan.close_reason
     return PlanResult(
         number=number,
         symbol=spec.symbol,
@@ -29,7 +37,7 @@ def result_of(
         hour=decision.hour,
         used_proxy=decision.used_proxy,
         status=plan.status.value,
-        reason=plan.close_reason.value if plan.close_reason else END_OF_DATA,
+        reason=known_reason.value if known_reason else END_OF_DATA,
         legs=tuple(held.legs),
         funding_usd=held.funding,
         r_usd=spec.r_usd,

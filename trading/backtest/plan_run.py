@@ -60,6 +60,7 @@ class PlanRun:
         self._fresh_exits: set[str] = set()
         self._venue = Resting(spec.direction, spec.grain.tick_size)
         self._arrived_at = -1
+        self._outlived_data = False
 
     @property
     def segments(self) -> list[Segment]:
@@ -313,13 +314,17 @@ class PlanRun:
             self._held.mark(bar)
 
     def _leave_at_the_end(self, k: int) -> None:
-        """The data ends while the plan lives: what is held is sold at the last close, as a taker."""
+        """The data ends while the plan lives: what is held is sold at the last close, as a taker.
+
+        Also where a close was decided at that very close: it would be sold at the next bar's open, which is not known.
+        """
         if self._held.lots:
             close = decimal_from_float(self._track.close[k])
             self._close_lots(k, self._held.quantity, self._taken(close, k, -self._direction), close, None)
             self._held.mark(k)
         self._closed_ms = self._track.end_ms[k]
         self._plan = replace(self._plan, status=PlanStatus.CLOSED)
+        self._outlived_data = True
 
     def _result(self, last: int) -> PlanResult:
         return result_of(
@@ -328,5 +333,6 @@ class PlanRun:
             self._held,
             number=self._number,
             bars=(self._first, last),
+            outlived_data=self._outlived_data,
             closed_ms=self._closed_ms,
         )

@@ -43,6 +43,7 @@ class _Taken:
 
     busy_until: datetime | None
     entered: dict[int, datetime]
+    is_open: bool = False
 
 
 def validation_update() -> int:
@@ -104,6 +105,8 @@ def _model(
     row.symbol, row.direction, row.r_usd, row.decided_at = signal.symbol, signal.direction, spec.r_usd, close
     row.last_bar = signal.decision.bar_start
     assumed = BacktestSettings(r_usd=spec.r_usd, fees=FeeRates(spec.taker_fee, spec.maker_fee))
+    if taken.is_open and taken.busy_until is not None and signal.decision.bar_start >= taken.busy_until:
+        return None  # whether that plan ends in this very bar is known with the next one
     skip = _why_skipped(signal, close, taken, assumed)
     if skip:
         row.status, row.reason = ModelledStatus.SKIPPED, skip
@@ -192,7 +195,7 @@ def _taken_with(taken: _Taken, row: ModelledPlan) -> _Taken:
     if row.status != ModelledStatus.NOT_FILLED:
         entered[row.direction] = row.decided_at
     busy = row.last_bar if taken.busy_until is None else max(row.last_bar, taken.busy_until)
-    return _Taken(busy, entered)
+    return _Taken(busy, entered, is_open=row.status == ModelledStatus.OPEN)
 
 
 def _usable_until_ms(symbol: str) -> int | None:

@@ -81,3 +81,33 @@ def test_a_live_signal_is_modelled_as_the_replay_would() -> None:
     assert early.reason == END_OF_DATA
     at = int(np.searchsorted(data.bars_5m.start_ms, decision.bar_start_ms))
     assert model_plan(spec, decision.bar_start_ms, truncated(data, at + 1), LOOSE, settings) is None
+
+
+@pytest.mark.parametrize(
+    ("reason", "more"),
+    [
+        ("time", {"time_exit_ms": 3_600_000}),
+        ("funding", {"auto_funding_exit": True, "funding_exit_below_r": 10.0}),
+        ("stop", {"atr_mult_x": 3.0}),
+    ],
+)
+def test_no_plan_is_over_before_the_bar_that_ends_it(reason: str, more: dict[str, object]) -> None:
+    """A time exit is decided at one bar's close and sold at the next one's open: until that is known it is open."""
+    config = LOOSE.replaced(more)
+    data = market(2500)
+    settings = BacktestSettings()
+    plan = next(p for p in run_backtest(data, config, instrument=filters()).plans if p.reason == reason and p.is_traded)
+    decision = next(d for d in decisions_of(data, config, fees=FeeRates()) if d.decided_ms == plan.decided_ms)
+    spec = plan_for(decision, config, instrument=filters(), fees=settings.fees, r_usd=settings.r_usd)
+    for known in range(plan.first_bar + 1, plan.last_bar + 1):
+        early = model_plan(spec, decision.bar_start_ms, truncated(data, known), config, settings)
+        assert early is not None
+        assert early.reason == END_OF_DATA, known
+    ended = model_plan(spec, decision.bar_start_ms, truncated(data, plan.last_bar + 1), config, settings)
+    assert ended is not None
+    assert (ended.reason, ended.legs, ended.funding_usd, ended.last_bar) == (
+        reason,
+        plan.legs,
+        plan.funding_usd,
+        plan.last_bar,
+    )
