@@ -3,7 +3,9 @@
 An event of the live group makes some fragments dirty; after a short pause each dirty one is rendered once for every
 kind of reader (role, language) that looks at it, and the same text goes to all their sockets, unless it is what they
 show already. One subscription to the channel layer serves all sockets. A page that (re)connects gets all its fragments
-with the next painting, so a lost event is never more than one reconnect away from being right.
+with the next painting, so a lost event is never more than one reconnect away from being right; everything shown is
+looked at again now and then, too. A page that cannot be kept right (its painting fails or hangs, no event would arrive)
+is told, and told again once it was painted.
 """
 
 import asyncio
@@ -16,18 +18,24 @@ from dataclasses import dataclass, field
 
 import structlog
 from asgiref.sync import sync_to_async
-from channels.layers import get_channel_layer
 from django.db import connection
 from prometheus_client import Counter, Gauge
 
-from avigrid.common import push
 from avigrid.common.reading import Kept, reading
-from trading.runtime.screen import Reader, registry, render
+from trading.runtime.hub_ear import Ear
+from trading.runtime.screen import Reader, registry, render, stale_bar
 
 PAUSE_S = 0.02
 """How long events gather before one rendering serves them all."""
 QUIET_S = 5.0
 """What ages by itself (heartbeats, the use of limits) is painted so often, whether or not anything happens."""
+REPAINT_S = 30.0
+"""Everything shown is painted so often: an event may be lost in a gap that nobody noticed."""
+RETRY_S = 2.0
+"""What could not be painted is tried again after this."""
+HANGS_S = 5.0
+"""A painting that takes longer is one that may never end."""
+TICK_S = 1.0
 
 SOCKETS = Gauge("avigrid_sockets", "Open page sockets of this process")
 PUSHED = Counter("avigrid_pushed_characters_total", "Characters of HTML written to page sockets")
@@ -43,6 +51,8 @@ class Watcher:
     send: Callable[[str], Awaitable[None]]
     is_new: bool = True
     """Until it was sent everything it shows."""
+    told_stale: bool | None = None
+    """What it was told last about being out of date; a page that just came may show the bar of before."""
 
 
 @dataclass
@@ -50,11 +60,15 @@ class Hub:
     """Lives in the web process' event loop; one per process."""
 
     watchers: set[Watcher] = field(default_factory=set)
-    last_event: float = 0.0
     _dirty: set[str] = field(default_factory=set)
     _sent: dict[tuple[Reader, str], str] = field(default_factory=dict)
     """What every settled page of this reader was sent last."""
+    _failing: set[tuple[Reader, str]] = field(default_factory=set)
+    """What could not be painted when that was tried last."""
     _is_deaf: bool = False
+    """Since no event would be heard, until everything was painted after hearing began again."""
+    _hears_again: bool = False
+    _painting_since: float | None = None
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _tasks: list["asyncio.Task[None]"] = field(default_factory=list)
 
@@ -65,7 +79,8 @@ class Hub:
         if not self._tasks or any(task.done() for task in self._tasks):
             for task in self._tasks:
                 task.cancel()
-            self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._paint())]
+            ear = Ear(self.mark, lost=self._lost, found=self._found)
+            self._tasks = [asyncio.create_task(work) for work in (ear.listen(), self._paint(), self._tell())]
         self._wake.set()
 
     def leave(self, watcher: Watcher) -> None:
@@ -80,45 +95,62 @@ class Hub:
     def _shown(self) -> set[str]:
         return {name for watcher in self.watchers for name in watcher.fragments}
 
-    async def _listen(self) -> None:
-        """The one subscription; when Redis comes back after an absence everything is painted again."""
-        layer = get_channel_layer()
+    def _lost(self) -> None:
+        self._is_deaf, self._hears_again = True, False
+
+    def _found(self) -> None:
+        """What was said before is lost: only a painting of everything makes the pages right."""
+        self._hears_again = True
+        self._dirty.update(self._shown())
+        self._wake.set()
+
+    async def _tell(self) -> None:
+        """Beside the painting, which may be what hangs."""
         while True:
-            try:
-                channel = await layer.new_channel("screen")
-                await layer.group_add(push.GROUP, channel)
-                self._is_deaf = False
-                self._dirty.update(self._shown())
-                self._wake.set()
-                while True:
-                    message = await layer.receive(channel)
-                    self.last_event = time.monotonic()
-                    self.mark(message["kind"], message.get("payload", {}))
-            except asyncio.CancelledError:
-                raise
-            except Exception as error:
-                self._is_deaf = True
-                log.warning("screen_subscription_lost", error=type(error).__name__)
-                await asyncio.sleep(1)
+            await asyncio.sleep(TICK_S)
+            await self._tell_once()
+
+    async def _tell_once(self) -> None:
+        began = self._painting_since
+        is_stuck = self._is_deaf or (began is not None and time.monotonic() - began > HANGS_S)
+        told: list[Watcher] = []
+        for watcher in self.watchers:
+            is_stale = is_stuck or any((watcher.reader, name) in self._failing for name in watcher.fragments)
+            if watcher.told_stale != is_stale and (is_stale or not watcher.is_new):
+                watcher.told_stale = is_stale
+                told.append(watcher)
+        bars = {(reader, is_stale): stale_bar(reader, is_stale=bool(is_stale)) for reader, is_stale in map(_said, told)}
+        await asyncio.gather(*(self._send(watcher, bars[_said(watcher)]) for watcher in told))
 
     async def _paint(self) -> None:
-        aged_at = time.monotonic()
+        aged_at = repainted_at = tried_at = time.monotonic()
         while True:
+            due_at = min(aged_at + QUIET_S, tried_at + RETRY_S) if self._failing else aged_at + QUIET_S
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), max(aged_at + QUIET_S - time.monotonic(), 0))
+                await asyncio.wait_for(self._wake.wait(), max(due_at - time.monotonic(), 0))
             if time.monotonic() - aged_at >= QUIET_S:
                 aged_at = time.monotonic()
                 self.mark("heartbeat", {})
-                if self._is_deaf:
+                if self._is_deaf or aged_at - repainted_at >= REPAINT_S:
+                    repainted_at = aged_at
                     self._dirty.update(self._shown())
             await asyncio.sleep(PAUSE_S)
             self._wake.clear()
+            if time.monotonic() - tried_at >= RETRY_S:
+                tried_at = time.monotonic()
+                self._dirty.update(name for _, name in self._failing)
             dirty, self._dirty = self._dirty, set()
-            began = time.monotonic()
+            hears_again, self._hears_again = self._hears_again, False
+            began = self._painting_since = time.monotonic()
             try:
                 await self._paint_once(dirty)
+                if hears_again:
+                    self._is_deaf = False
             except Exception as error:
+                self._failing |= self._looked_at()
                 log.error("painting_failed", error=repr(error))
+            self._painting_since = None
+            await self._tell_once()
             # at most half of the time goes into painting, whatever the market does
             await asyncio.sleep(min(time.monotonic() - began, QUIET_S))
 
@@ -135,10 +167,16 @@ class Hub:
                 self._sent.update({(reader, name): html for name, html in pieces.items()})
                 for name in names - pieces.keys():
                     self._sent.pop((reader, name), None)
+                    self._failing.add((reader, name))
+                self._failing -= {(reader, name) for name in pieces}
                 await self._deliver(reader, pieces, changed, newcomers)
-        shown = {(watcher.reader, name) for watcher in self.watchers for name in watcher.fragments}
-        for key in self._sent.keys() - shown:
+        looked_at = self._looked_at()
+        self._failing &= looked_at
+        for key in self._sent.keys() - looked_at:
             del self._sent[key]
+
+    def _looked_at(self) -> set[tuple[Reader, str]]:
+        return {(watcher.reader, name) for watcher in self.watchers for name in watcher.fragments}
 
     async def _deliver(
         self, reader: Reader, pieces: Mapping[str, str], changed: set[str], newcomers: set[Watcher]
@@ -161,6 +199,10 @@ class Hub:
             await watcher.send(html)
         except Exception:  # a socket that is gone is no news for the others
             self.leave(watcher)
+
+
+def _said(watcher: Watcher) -> tuple[Reader, bool | None]:
+    return watcher.reader, watcher.told_stale
 
 
 # one thread, so that its database connection stays open from painting to painting

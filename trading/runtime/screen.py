@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from django.template.loader import render_to_string
 from django.utils import translation
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
 from prometheus_client import Counter, Histogram
 
 MOST_FRAGMENTS = 20
@@ -104,3 +106,10 @@ def render(name: str, reader: Reader, *, out_of_band: bool) -> str:
         html = render_to_string(fragment.template, {**context, "role": reader.role, "oob": out_of_band})
     RENDERED.labels(fragment=fragment.name).inc()
     return html
+
+
+def stale_bar(reader: Reader, *, is_stale: bool) -> str:
+    """What stands above a page that cannot be kept right. It needs no template and no database."""
+    with translation.override(reader.language):
+        said = _("The server cannot refresh this page: what you see may be out of date. Trying again …")
+        return format_html('<div id="stale-bar" hx-swap-oob="innerHTML">{}</div>', said if is_stale else "")

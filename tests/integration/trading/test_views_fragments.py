@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 import sys
-from typing import Any
 
 import pytest
 from django.core.cache import cache
@@ -14,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 
 from avigrid.common.reading import Kept, reading
 from tests.support.api_world import ApiWorld
+from tests.support.open_pages import OpenPages
 from trading.runtime import fragments, hub, screen
 from trading.services.placing import signal_place
 from trading.services.times import from_ms
@@ -93,43 +93,8 @@ def test_a_page_holds_a_bounded_number_of_fragments() -> None:
     assert len(screen.registry.known(f"book:S{number}" for number in range(500))) == screen.MOST_FRAGMENTS
 
 
-class Screen:
-    """A hub whose fragments render as `{name}@{language} {version}`; every page's post lies in `sent`."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.hub: Any = hub.Hub()
-        self.version: dict[str, int] = {}
-        self.broken: set[str] = set()
-        self.rendered: list[list[str]] = []
-        self.sent: dict[str, list[str]] = {}
-        monkeypatch.setattr(hub, "render_many", self._render_many)
-
-    async def _render_many(self, names: list[str], reader: screen.Reader, facts: object) -> dict[str, str]:
-        self.rendered.append(names)
-        return {
-            name: f"[{name}@{reader.language} {self.version.get(name, 0)}]" for name in names if name not in self.broken
-        }
-
-    def open(self, page: str, fragments: set[str], reader: screen.Reader = READERS[0]) -> Any:
-        self.sent[page] = []
-
-        async def send(html: str) -> None:
-            self.sent[page].append(html)
-
-        watcher = hub.Watcher(reader, frozenset(fragments), send)
-        self.hub.watchers.add(watcher)
-        return watcher
-
-    def paint(self, *dirty: str) -> dict[str, list[str]]:
-        """What each page was sent by this painting."""
-        for letters in self.sent.values():
-            letters.clear()
-        asyncio.run(self.hub._paint_once(set(dirty)))
-        return {page: list(letters) for page, letters in self.sent.items()}
-
-
 def test_a_page_that_comes_is_sent_everything_and_the_others_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    desk = Screen(monkeypatch)
+    desk = OpenPages(monkeypatch)
     desk.open("one", {"topbar", "plans"})
     assert desk.paint() == {"one": ["[plans@en 0][topbar@en 0]"]}
     desk.open("two", {"topbar", "fills"})
@@ -141,7 +106,7 @@ def test_a_page_that_comes_is_sent_everything_and_the_others_nothing(monkeypatch
 
 
 def test_a_crowd_that_reconnects_costs_one_rendering(monkeypatch: pytest.MonkeyPatch) -> None:
-    desk = Screen(monkeypatch)
+    desk = OpenPages(monkeypatch)
     for number in range(200):
         desk.open(str(number), {"topbar", "plans"})
     sent = desk.paint()
@@ -150,7 +115,7 @@ def test_a_crowd_that_reconnects_costs_one_rendering(monkeypatch: pytest.MonkeyP
 
 
 def test_what_a_page_shows_already_is_not_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    desk = Screen(monkeypatch)
+    desk = OpenPages(monkeypatch)
     desk.open("one", {"topbar", "plans"})
     desk.open("russian", {"plans"}, READERS[1])
     desk.paint()
@@ -160,7 +125,7 @@ def test_what_a_page_shows_already_is_not_sent_again(monkeypatch: pytest.MonkeyP
 
 
 def test_a_fragment_that_fails_holds_up_no_other_and_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    desk = Screen(monkeypatch)
+    desk = OpenPages(monkeypatch)
     desk.open("one", {"topbar", "plans"})
     desk.paint()
     desk.broken = {"plans"}
@@ -171,7 +136,7 @@ def test_a_fragment_that_fails_holds_up_no_other_and_comes_back(monkeypatch: pyt
 
 
 def test_a_socket_that_is_gone_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    desk = Screen(monkeypatch)
+    desk = OpenPages(monkeypatch)
     desk.open("one", {"plans"})
     gone = desk.open("two", {"plans"})
 
@@ -186,11 +151,11 @@ def test_a_socket_that_is_gone_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> 
 def test_after_quiet_what_ages_is_painted_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub, "QUIET_S", 0.01)
     monkeypatch.setattr(hub, "PAUSE_S", 0)
-    desk = Screen(monkeypatch)
+    desk = OpenPages(monkeypatch)
 
     async def scene() -> None:
         watcher = desk.open("one", {"topbar", "plans"})
-        watcher.is_new = False
+        watcher.is_new = watcher.told_stale = False
         painted = asyncio.Event()
 
         async def send(html: str) -> None:
@@ -209,12 +174,12 @@ def test_what_ages_is_painted_though_the_market_never_rests(monkeypatch: pytest.
     """A price every moment is no news for a page that shows none, and must not keep its age from it."""
     monkeypatch.setattr(hub, "QUIET_S", 0.01)
     monkeypatch.setattr(hub, "PAUSE_S", 0)
-    desk = Screen(monkeypatch)
+    desk = OpenPages(monkeypatch)
 
     async def scene() -> None:
         desk.open("prices", {"book:AAAUSDT"}).is_new = False
         watcher = desk.open("one", {"risk"})
-        watcher.is_new = False
+        watcher.is_new = watcher.told_stale = False
         painted = asyncio.Event()
 
         async def send(html: str) -> None:
