@@ -143,6 +143,8 @@ def test_erasure_leaves_a_pseudonym_and_nothing_else(client: Any) -> None:
     assert AccessAttempt.objects.filter(username__iexact=email).exists()  # the lockout keeps addresses too
     mine = AuditEntry.objects.filter(actor=user).count()
     assert mine > 0
+    asked = {"actor": email, "object_id": email, "text": "Anastasia fell ill", "of": "Anastasia"}
+    assert api_client(make_user("admin")).get("/api/v1/audit/export", asked).status_code == 200
     out = StringIO()
     call_command("anonymize_user", email, "--reason", "left", "--yes", stdout=out)
     pseudonym = f"erased-{user.pk}@erased.invalid"
@@ -332,6 +334,30 @@ def test_api_lists_by_cursor_without_a_query_each(django_assert_max_num_queries:
     assert len(set(seen)) == 26
 
 
+@pytest.mark.parametrize(
+    ("asked", "kept"),
+    [
+        ({"actor": "{email}"}, {"actor": "user:{id}"}),
+        ({"actor": "{email}", "action": "user."}, {"actor": "user:{id}", "action": "user."}),
+        ({"actor": "nobody@desk.example"}, {"actor": "[unknown]"}),
+        (
+            {"object_id": "{email}", "object_type": "trading.plan"},
+            {"object_id": "[text]", "object_type": "trading.plan"},
+        ),
+        ({"text": "of Mr Smith", "x": "Mr Smith", "otp_used": "true"}, {"text": "[text]", "otp_used": "true"}),
+        ({"since": "2026-01-02T00:00:00Z"}, {"since": "2026-01-02T00:00:00+00:00"}),
+        ({}, {}),
+    ],
+)
+def test_an_export_is_noted_without_anybodys_address(asked: dict[str, str], kept: dict[str, str]) -> None:
+    admin = make_user("admin")
+    names = {"email": admin.email.upper(), "id": str(admin.pk)}
+    query = {name: value.format(**names) for name, value in asked.items()}
+    assert api_client(admin).get("/api/v1/audit/export", query).status_code == 200
+    noted = AuditEntry.objects.latest("pk").after
+    assert noted == {"filters": {name: value.format(**names) for name, value in kept.items()}}
+
+
 def test_api_audit_search_export_and_proof() -> None:
     admin = make_user("admin")
     client = api_client(admin)
@@ -345,7 +371,8 @@ def test_api_audit_search_export_and_proof() -> None:
     lines = b"".join(export.streaming_content).decode().splitlines()  # type: ignore[attr-defined]
     assert lines[0].startswith("id,at,actor,action")
     assert len(lines) == 2
-    assert AuditEntry.objects.latest("pk").action == "audit.exported"
+    exported = AuditEntry.objects.latest("pk")
+    assert (exported.action, exported.after) == ("audit.exported", {"filters": {"actor": "importer"}})
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
     proof = client.get("/api/v1/audit/verify").json()
