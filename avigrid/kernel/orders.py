@@ -146,3 +146,8 @@ class Execution:
     @property
     def reference(self) -> str:
         return execution_reference(self.exec_id, self.order_id)
+
+    @property
+    def is_bookable(self) -> bool:
+        """Something changed hands at a price; only funding may be paid on nothing."""
+        return self.kind == "Funding" or (self.price > 0 and self.quantity > 0)

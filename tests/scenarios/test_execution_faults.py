@@ -11,7 +11,9 @@ import pytest
 from django.utils import timezone
 
 from avigrid.exchange.bybit.account_feed import BybitAccountFeed
+from avigrid.exchange.bybit.gateway import BybitGateway
 from avigrid.kernel.errors import Rejected
+from avigrid.kernel.orders import Execution
 from tests.support.trading_desk import TradingDesk, trading_desk
 from trading.avi5.actions import Action
 from trading.models import Fill, Order, OrderEvent, OutboxEvent, Plan, Position, ReconciliationFinding
@@ -441,3 +443,24 @@ def test_an_order_that_cannot_be_read_holds_up_no_other(desk: TradingDesk) -> No
     desk.until(lambda: Plan.objects.get(pk=well.pk).stop_confirmed is not None, what="the other one protected")
     assert set(sick.orders.values_list("status", flat=True)) == {"intent"}
     assert OutboxEvent.objects.get(kind="plan_step_failed").payload["plan_id"] == sick.pk
+
+
+def test_an_execution_of_nothing_stops_neither_the_start_nor_the_others(
+    desk: TradingDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The venue's page brings it again with every look."""
+    desk.simulator.http().place_order(
+        category="linear", symbol="SOLUSDT", side="Buy", orderType="Market", qty="3", positionIdx=1
+    )
+    real = BybitGateway.executions
+
+    def with_nothing(gateway: BybitGateway, **named: Any) -> list[Execution]:
+        rows = real(gateway, **named)
+        return [replace(row, exec_id="nothing", quantity=row.quantity * 0) for row in rows[:1]] + rows
+
+    monkeypatch.setattr(BybitGateway, "executions", with_nothing)
+    execution = desk.start()
+    assert execution.reconciler.run("full").status == "findings"  # the position is nobody's plan
+    assert Position.objects.get().size == 3
+    assert not Fill.objects.filter(exec_id="nothing").exists()
+    assert OutboxEvent.objects.filter(kind="execution_not_booked").count() == 1

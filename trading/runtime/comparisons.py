@@ -2,12 +2,19 @@
 
 from dataclasses import dataclass
 
+import structlog
+from django.db import Error as DatabaseError
+
 from trading.runtime.context import Context
 from trading.runtime.foreign import Foreign
+from trading.runtime.guarding import DATABASE_LOST
 from trading.runtime.idle import Idle
 from trading.runtime.protection import Protection
 from trading.runtime.reconciliation import Reconciler
 from trading.runtime.timers import Timers
+from trading.services.alerts import alert_raise
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -23,11 +30,28 @@ class Comparisons:
 
     def run(self, scope: str) -> str:
         """One at a time per account: while a run by hand holds the lease, this one waits for its next time."""
-        result = self.reconciler.run(scope)
-        if result.status == "busy":
-            return "busy"
-        self.last = f"{scope} {result.status}"
-        return result.status
+        try:
+            status = self.reconciler.run(scope).status
+        except DATABASE_LOST:
+            raise
+        except DatabaseError as error:
+            status = self._not_written(scope, error)
+        if status != "busy":
+            self.last = f"{scope} {status}"
+        return status
+
+    def _not_written(self, scope: str, error: DatabaseError) -> str:
+        """Nothing is concluded from it, and nothing opens where it was the first; exits and stops go on."""
+        log.error("reconciliation_failed", scope=scope, exc_info=error)
+        name = type(error).__name__
+        alert_raise(
+            kind="reconciliation_failed",
+            severity="critical",
+            dedupe_key=f"{self.context.account_id}:{scope}:{name}:{self.context.now():%Y-%m-%d-%H}",
+            sentence=f"A comparison ({scope}) cannot be written ({name}).",
+            now=self.context.now(),
+        )
+        return "incomplete"
 
     def begun(self, now_s: float) -> None:
         """The first one just looked at everything: each timer counts from now."""

@@ -15,6 +15,7 @@ from trading.models import LIVE_STATUSES, Order
 from trading.runtime import gauges
 from trading.runtime.context import Context
 from trading.runtime.faults import fault_point
+from trading.runtime.guarding import plan_skipped
 from trading.runtime.hearing import Effects, Hearing
 from trading.services.alerts import alert_raise
 from trading.services.order_events import order_event_apply
@@ -63,7 +64,8 @@ class Doubts:
             self.context.pulse()
             doubt = self._asked.setdefault(order.order_link_id, Doubt())
             if order.order_link_id in urgent or doubt.due is None or doubt.due <= now:
-                self._ask(order, doubt, effects)
+                with plan_skipped(self.context, order.plan):
+                    self._ask(order, doubt, effects)
                 doubt.looks += 1
                 doubt.due = now + timedelta(seconds=_BACKOFF_S[min(doubt.looks, len(_BACKOFF_S) - 1)])
         return effects
@@ -76,7 +78,9 @@ class Doubts:
                 Q(status__in=(OrderStatus.UNKNOWN.value, OrderStatus.SUBMITTING.value))
                 | Q(venue_filled_qty__gt=F("filled_qty"))
                 | Q(order_link_id__in=urgent)
-            ).exclude(status=OrderStatus.INTENT.value)
+            )
+            .exclude(status=OrderStatus.INTENT.value)
+            .select_related("plan")
         )
 
     def _ask(self, order: Order, doubt: Doubt, effects: Effects) -> None:

@@ -11,7 +11,7 @@ from enum import IntEnum
 from types import FrameType
 
 import structlog
-from django.db import InterfaceError, OperationalError, connection
+from django.db import connection
 
 from accounts.services.api_keys import CredentialWatch
 from avigrid.common import heartbeats, leases, metrics, push
@@ -28,6 +28,7 @@ from trading.runtime.doubts import Doubts
 from trading.runtime.faults import fault_point
 from trading.runtime.fee_watch import FeeWatch
 from trading.runtime.foreign import Foreign
+from trading.runtime.guarding import DATABASE_LOST
 from trading.runtime.halting import Halting
 from trading.runtime.hearing import Effects, Hearing
 from trading.runtime.idle import Idle
@@ -139,7 +140,7 @@ class Execution:
                 self.inbox.stop()
             try:
                 leases.release(self.pulse.lease)
-            except (OperationalError, InterfaceError):
+            except DATABASE_LOST:
                 log.warning("lease_not_released")
 
     def stop(self, _number: int = 0, _frame: FrameType | None = None) -> None:
@@ -174,7 +175,7 @@ class Execution:
         try:
             self._turn()
             self._is_database_up = True
-        except (OperationalError, InterfaceError) as error:
+        except DATABASE_LOST as error:
             self._database_lost(error)
 
     def _database_lost(self, error: Exception) -> None:

@@ -1,4 +1,4 @@
-"""One plan that cannot be stepped costs nobody else their bookings, their stops or their way out."""
+"""One plan, row or frame that cannot be booked costs nobody else their bookings, their stops or their way out."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,7 +6,7 @@ from datetime import datetime
 
 import structlog
 from django.db import Error as DatabaseError
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 
 from avigrid.common.leases import LeaseLost
 from trading.models import Plan
@@ -15,12 +15,21 @@ from trading.services.alerts import alert_raise
 
 log = structlog.get_logger(__name__)
 
+DATABASE_LOST = (OperationalError, InterfaceError)
+"""The connection, a lock or a time limit: the round ends, and the next begins anew. Any other error of the database is
+about one row."""
+
 
 @contextmanager
 def plan_guarded(context: Context, plan: Plan) -> Iterator[None]:
     """Within the books: what the plan's step wrote is undone where it fails, told once, and the others go on."""
-    with plan_skipped(context, plan), transaction.atomic():
-        yield
+    try:
+        with transaction.atomic():
+            yield
+    except (*DATABASE_LOST, LeaseLost):
+        raise
+    except Exception as error:
+        plan_failure_tell(plan, error, now=context.now())
 
 
 @contextmanager
@@ -28,9 +37,11 @@ def plan_skipped(context: Context, plan: Plan) -> Iterator[None]:
     """The same for what is no step: asking the venue, or reading the plan. Nothing is undone."""
     try:
         yield
-    except (DatabaseError, LeaseLost):
+    except (*DATABASE_LOST, LeaseLost):
         raise
     except Exception as error:
+        if isinstance(error, DatabaseError) and connection.in_atomic_block:
+            raise  # the transaction around this is spoilt
         plan_failure_tell(plan, error, now=context.now())
 
 

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import structlog
-from django.db import Error as DatabaseError
+from django.db import transaction
 
+from avigrid.common.leases import LeaseLost
+from avigrid.kernel.money import plain
 from avigrid.kernel.orders import Execution, VenueOrder
 from avigrid.kernel.portfolio import VenuePosition, Wallet
 from risk.core.states import State
@@ -15,9 +17,10 @@ from trading.models import OPEN_PLAN_STATUSES, Order, Plan
 from trading.runtime import gauges
 from trading.runtime.context import Context
 from trading.runtime.faults import fault_point
-from trading.runtime.guarding import plan_guarded
+from trading.runtime.guarding import DATABASE_LOST, plan_guarded
 from trading.runtime.inbox import Heard
 from trading.runtime.incidents import INCIDENTS
+from trading.services.alerts import alert_raise
 from trading.services.booking import Arrival, executions_book
 from trading.services.equity import equity_store
 from trading.services.order_batch import OrderBatch
@@ -50,13 +53,13 @@ class Hearing:
     trends: dict[str, int] = field(default_factory=dict)
 
     def take(self, heard: Sequence[Heard]) -> Effects:
-        """Raises database errors; anything else wrong with one frame is logged and costs that frame only."""
+        """Raises where the database or the lease is lost; whatever is wrong with one frame costs that frame only."""
         if not heard:
             return Effects()
         fault_point("before_booking")
         try:
             effects = self._together(heard)
-        except DatabaseError:
+        except (*DATABASE_LOST, LeaseLost):
             raise
         except Exception:
             log.exception("batch_failed", frames=len(heard))
@@ -73,10 +76,13 @@ class Hearing:
     def _alone(self, one: Heard, effects: Effects) -> None:
         try:
             alone = self._together([one])
-        except DatabaseError:
+        except (*DATABASE_LOST, LeaseLost):
             raise
-        except Exception:
+        except Exception as error:
             log.exception("frame_failed", frame=type(one.event).__name__)
+            if isinstance(one.event, Execution):
+                with self.context.books():
+                    self._not_booked(one.event, type(error).__name__)
             return
         effects.add(alone)
 
@@ -131,12 +137,37 @@ class Hearing:
         return OrderBatch(self.context.account_id, rows)
 
     def execution(self, event: Execution, effects: Effects, *, source: str) -> bool:
-        """Within the books. False where it was booked before."""
-        return self._executions([Arrival(event, self.context.now())], effects, source=source)
+        """Within the books. False where it was booked before, or cannot be: the others of its page go on."""
+        try:
+            with transaction.atomic():
+                return self._executions([Arrival(event, self.context.now())], effects, source=source)
+        except (*DATABASE_LOST, LeaseLost):
+            raise
+        except Exception as error:
+            log.exception("execution_failed", execution=event.exec_id)
+            self._not_booked(event, type(error).__name__)
+            return False
+
+    def _not_booked(self, event: Execution, why: str) -> None:
+        """The comparison of positions says what it did; what to make of that is for a person."""
+        alert_raise(
+            kind="execution_not_booked",
+            severity="critical",
+            dedupe_key=f"{self.context.account_id}:{event.reference}",
+            sentence=(
+                f"{event.symbol}: execution {event.exec_id} ({event.kind}, {event.side} {plain(event.quantity)}"
+                f" at {plain(event.price)}) cannot be booked ({why})."
+            ),
+            now=self.context.now(),
+        )
 
     def _executions(
         self, arrivals: Sequence[Arrival], effects: Effects, *, source: str, orders: OrderBatch | None = None
     ) -> bool:
+        for arrival in arrivals:
+            if not arrival.execution.is_bookable:
+                self._not_booked(arrival.execution, "no quantity or no price")
+        arrivals = [arrival for arrival in arrivals if arrival.execution.is_bookable]
         if not arrivals:
             return False
         bookings = executions_book(

@@ -36,6 +36,7 @@ _OVERLAP_MS = 10 * 60_000
 _OVERLAP_WHOLE_MS = 24 * 3_600_000
 _MISSED_AFTER_MS = 5_000
 _STILL_LOOKS = 3
+_RECENT_MS = 3_600_000
 
 
 @dataclass(slots=True)
@@ -54,6 +55,15 @@ class History:
             found += self.book(run, rows)
         run.executions_until_ms = end_ms - _AHEAD_MS
         return found
+
+    def start_ms(self) -> int:
+        """Before that a first look sees no executions."""
+        return self.work.context.exchange_ms() - HISTORY_MS
+
+    def book_recent(self, run: ReconciliationRun) -> list[Difference]:
+        """What happened while something else was asked, and a little more."""
+        end_ms = self.work.context.exchange_ms() + _AHEAD_MS
+        return self.book(run, self._ask(end_ms - _RECENT_MS, end_ms))
 
     def book(self, run: ReconciliationRun, rows: list[Execution]) -> list[Difference]:
         account_id = self.work.context.account_id
@@ -158,7 +168,7 @@ class History:
     def _by_position(self, rows: list[Execution]) -> dict[tuple[str, int], list[FillFact]]:
         found: dict[tuple[str, int], list[FillFact]] = {}
         for row in rows:
-            if row.kind != FUNDING:
+            if row.kind != FUNDING and row.is_bookable:
                 key = (row.symbol, position_idx_of(row, hedge_mode=self.work.context.hedge_mode))
                 fact = FillFact(row.reference, row.side, row.price, row.quantity, row.fee_usd, row.time_ms)
                 found.setdefault(key, []).append(fact)

@@ -93,6 +93,7 @@ def test_what_the_venue_denies_for_a_whole_day_is_closed_with_the_note(desk: Des
     """A day is what the venue remembers even of orders cancelled without a fill."""
     order = _lost(desk, sent=timedelta(hours=49), acknowledged=True)
     desk.pass_s(60)
+    assert order.unknown_since is not None
     desk.at = order.unknown_since + timedelta(hours=24) - timedelta(seconds=1)
     desk.doubts.run(set())
     order.refresh_from_db()
