@@ -62,8 +62,17 @@ def _symbol_decisions(role: str, symbol: str) -> Context:
     return {"symbol": symbol, "decisions": decisions.decision_page(symbol=symbol, count=12).rows}
 
 
+def _plan_of(plan_id: str) -> Plan | None:
+    return Plan.objects.select_related("placed_by").filter(pk=int(plan_id) if plan_id.isdecimal() else 0).first()
+
+
+def _plan_facts(role: str, plan_id: str) -> Context:
+    plan = _plan_of(plan_id)
+    return {"plan": plan, "facts": plan_timeline.plan_facts(plan)} if plan else {}
+
+
 def _plan(role: str, plan_id: str) -> Context:
-    plan = Plan.objects.select_related("placed_by").filter(pk=int(plan_id) if plan_id.isdecimal() else 0).first()
+    plan = _plan_of(plan_id)
     return {"plan": plan, "story": plan_timeline.plan_story(plan)} if plan else {}
 
 
@@ -175,6 +184,13 @@ registry.add_family(
     dirtied_by={"decision", "signal"},
 )
 registry.add_family(
+    "plan_facts",
+    "trading/partials/_plan_facts.html",
+    _plan_facts,
+    key="plan_id",
+    dirtied_by={"plan", "order", "fill", "price", "heartbeat"},
+)
+registry.add_family(
     "plan",
     "trading/partials/_plan_story.html",
     _plan,
@@ -205,7 +221,12 @@ registry.add(
     _risk,
     dirtied_by={"plan", "fill", "trading_state", "risk_limits", "heartbeat"},
 )
-registry.add("auto_modes", "trading/partials/_auto_modes.html", _auto_modes, dirtied_by={"auto_mode", "trading_state"})
+registry.add(
+    "auto_modes",
+    "trading/partials/_auto_modes.html",
+    _auto_modes,
+    dirtied_by={"auto_mode", "trading_state", "heartbeat"},
+)
 registry.add("health", "trading/partials/_health.html", _health, dirtied_by={"price", "heartbeat"})
 registry.add(
     "faults",

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
+from django.db.models import Min
+
 from accounts.selectors.audit_trail import story_of
 from avigrid.common.spoken import worded
 from avigrid.kernel.money import ZERO
@@ -66,16 +68,24 @@ class RungStory:
 
 
 @dataclass(frozen=True, slots=True)
-class PlanStory:
+class PlanFacts:
+    """Where the plan stands; some of it moves with the price."""
+
     row: PlanRow
-    orders: Sequence[OrderStory]
-    rungs: Sequence[RungStory]
-    fills: Sequence[Fill]
-    moments: Sequence[Moment]
     protected_s: float | None
     """First fill booked to stop confirmed by the venue; None once the stop was moved."""
     click_to_fill_s: float | None
     placed_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanStory:
+    """What happened to it; only an event of its own adds to that."""
+
+    orders: Sequence[OrderStory]
+    rungs: Sequence[RungStory]
+    fills: Sequence[Fill]
+    moments: Sequence[Moment]
 
 
 def plan_page(account_id: int, *, which: str = "", symbol: str = "", before: str = "", count: int = PAGE) -> PlanPage:
@@ -96,8 +106,18 @@ def plan_page(account_id: int, *, which: str = "", symbol: str = "", before: str
     return PlanPage(rows_of(account_id, found[:count]), str(found[count - 1].pk) if more else "")
 
 
-def plan_story(plan: Plan) -> PlanStory:
+def plan_facts(plan: Plan) -> PlanFacts:
     row = rows_of(plan.account_id, [plan])[0]
+    first = Fill.objects.filter(plan=plan).aggregate(first=Min("booked_at"))["first"]
+    return PlanFacts(
+        row=row,
+        protected_s=_between(first, plan.stop_confirmed_at) if plan.stop_confirmed == row.spec.stop else None,
+        click_to_fill_s=_between(plan.created_at, first),
+        placed_by=str(plan.placed_by) if plan.placed_by else worded(plan.origin),
+    )
+
+
+def plan_story(plan: Plan) -> PlanStory:
     orders = list(Order.objects.filter(plan=plan).order_by("id"))
     fills = list(Fill.objects.filter(plan=plan).select_related("order", "slippage").order_by("executed_at", "id"))
     events = list(OrderEvent.objects.filter(order__plan=plan).select_related("order").order_by("id"))
@@ -105,16 +125,11 @@ def plan_story(plan: Plan) -> PlanStory:
     for fill in fills:
         if fill.order_id is not None:
             by_order[fill.order_id].append(fill)
-    first = min((fill.booked_at for fill in fills), default=None)
     return PlanStory(
-        row=row,
         orders=[_order_story(order, by_order[order.pk]) for order in orders],
         rungs=_rungs(orders, fills),
         fills=fills,
         moments=_moments(plan, orders, events, fills),
-        protected_s=_between(first, plan.stop_confirmed_at) if plan.stop_confirmed == row.spec.stop else None,
-        click_to_fill_s=_between(plan.created_at, first),
-        placed_by=str(plan.placed_by) if plan.placed_by else worded(plan.origin),
     )
 
 

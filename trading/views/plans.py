@@ -39,5 +39,9 @@ def plans_page(request: HttpRequest) -> HttpResponse:
 @requires("desk.read")
 def plan_page(request: HttpRequest, plan_id: int) -> HttpResponse:
     plan = get_object_or_404(Plan.objects.select_related("placed_by", "signal"), pk=plan_id)
-    context: dict[str, object] = {"plan": plan, "story": plan_timeline.plan_story(plan)}
-    return page(request, "trading/plan.html", context, fragments=(f"plan:{plan.pk}",))
+    context: dict[str, object] = {
+        "plan": plan,
+        "facts": plan_timeline.plan_facts(plan),
+        "story": plan_timeline.plan_story(plan),
+    }
+    return page(request, "trading/plan.html", context, fragments=(f"plan_facts:{plan.pk}", f"plan:{plan.pk}"))

@@ -12,6 +12,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from avigrid.common.reading import Kept, reading
+from avigrid.kernel.market import Ticker
+from marketdata.services.prices import prices_publish
 from tests.support.api_world import ApiWorld
 from tests.support.open_pages import OpenPages
 from trading.runtime import fragments, hub, screen
@@ -50,7 +52,7 @@ def test_every_fragment_renders_alone_for_every_reader(with_data: bool) -> None:
             signal_id=signal.pk, account_id=world.account.pk, user=None, actor="test", now=from_ms(world.now_ms)
         )
         world.signal("BBBUSDT")
-        names.append(f"plan:{placed.plan_id}")
+        names += [f"plan:{placed.plan_id}", f"plan_facts:{placed.plan_id}"]
     for name in names:
         base = name.partition(":")[0]
         for reader in READERS:
@@ -59,6 +61,24 @@ def test_every_fragment_renders_alone_for_every_reader(with_data: bool) -> None:
             assert opening is not None, name
             assert f'id="fragment-{base}"' in opening.group(0), name
             assert 'hx-swap-oob="true"' in opening.group(0), name
+
+
+@pytest.mark.django_db
+def test_the_page_of_a_plan_moves_with_the_price() -> None:
+    cache.clear()
+    world = ApiWorld()
+    plan = world.placed()
+    world.holding(plan)
+
+    def shown() -> str:
+        return re.sub(r"<[^>]+>", " ", screen.render(f"plan_facts:{plan.pk}", READERS[0], out_of_band=True))
+
+    assert re.search(r"Mark\s+100\s", shown())
+    prices_publish([Ticker("AAAUSDT", 108, 108, 108, 107.99, 108.01, 0.0001, 0, world.now_ms + 1_000)])
+    after = shown()
+    # half a coin bought at 100.01
+    assert re.search(r"Mark\s+108\s", after), after
+    assert re.search(r"Net\s+\+4\.00\s", after), after
 
 
 @pytest.mark.django_db
@@ -73,11 +93,17 @@ def test_only_those_who_may_trade_are_offered_buttons() -> None:
 
 
 def test_an_event_reaches_only_the_pages_it_is_about() -> None:
-    shown = {"topbar", "decisions:AAAUSDT", "decisions:BBBUSDT", "plan:7", "plan:8", "book:AAAUSDT"}
+    shown = {
+        *("topbar", "auto_modes", "decisions:AAAUSDT", "decisions:BBBUSDT", "book:AAAUSDT"),
+        *("plan:7", "plan:8", "plan_facts:7", "plan_facts:8"),
+    }
     dirty = screen.registry.dirtied_by
     assert dirty("decision", {"symbol": "AAAUSDT"}, shown) == {"decisions:AAAUSDT"}
-    assert dirty("order", {"plan_id": 7}, shown) == {"plan:7"}
-    assert dirty("price", {}, shown) == {"topbar", "book:AAAUSDT"}
+    assert dirty("order", {"plan_id": 7}, shown) == {"plan:7", "plan_facts:7"}
+    # of a plan only what moves with the price is painted with it, not its whole story
+    assert dirty("price", {}, shown) == {"topbar", "book:AAAUSDT", "plan_facts:7", "plan_facts:8"}
+    # no event says that an hour is over
+    assert "auto_modes" in dirty("heartbeat", {}, shown)
     assert dirty("signal", {"signal_id": 3, "symbol": "BBBUSDT"}, shown) == {"decisions:BBBUSDT"}
     assert dirty("unheard_of", {}, shown) == set()
 
