@@ -227,6 +227,8 @@ def test_halt_works_without_javascript_and_re_arm_needs_a_code(enter: Callable[.
     admin = enter("admin", "risk/").page
     admin.locator("[data-desk-state=halted]").wait_for(timeout=10_000)
     assert "HALTED" in admin.title()
+    icon = admin.locator("#favicon")
+    assert icon.get_attribute("href") == icon.get_attribute("data-alarm")
     form = admin.locator("form[action='/risk/rearm']")
     form.locator("[name=reason]").fill("the test is over")
     for _ in range(4):
@@ -239,4 +241,5 @@ def test_halt_works_without_javascript_and_re_arm_needs_a_code(enter: Callable[.
         admin.goto(desk.url + "risk/")
         form.locator("[name=reason]").fill("the test is over")
     assert admin.locator("[data-desk-state=active]").count() == 1
+    assert icon.get_attribute("href") == icon.get_attribute("data-calm")
     assert "the test is over" in admin.locator("#fragment-risk").inner_text()

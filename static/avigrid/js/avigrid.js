@@ -64,11 +64,10 @@
     const signals = $$("[data-card][data-placeable]").length;
     const base = document.documentElement.dataset.title ?? (document.documentElement.dataset.title = document.title);
     document.title = (state && state !== "active" ? `■ ${bar.deskStateName} · ` : signals ? `(${signals}) ` : "") + base;
+    // both addresses come from the page: in production files carry a hash in their names
     const icon = $("#favicon");
-    if (icon) {
-      const alarmed = state && state !== "active";
-      icon.href = icon.href.replace(/favicon[a-z-]*\.svg/, alarmed ? "favicon-alarm.svg" : "favicon.svg");
-    }
+    const wanted = icon?.dataset[state && state !== "active" ? "alarm" : "calm"];
+    if (wanted && icon.getAttribute("href") !== wanted) icon.setAttribute("href", wanted);
   };
   document.addEventListener("htmx:wsAfterMessage", announce);
   document.addEventListener("DOMContentLoaded", announce);

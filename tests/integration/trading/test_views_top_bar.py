@@ -3,8 +3,10 @@
 import re
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
+from django.contrib.staticfiles.storage import StaticFilesStorage
 from django.core.cache import cache
 from django.test import Client, override_settings
 from django.utils import timezone
@@ -37,6 +39,25 @@ def booked(world: ApiWorld, usd: str, at_ms: int, kind: str = "fee") -> None:
 def exchange_says(world: ApiWorld, now_ms: int) -> None:
     detail = {"exchange_ms": now_ms, "rate_ratio": 1.0, "offset_ms": 0}
     heartbeats.beat(process_name(world.account.pk), detail)
+
+
+class HashedStorage(StaticFilesStorage):
+    """As in production: what a file is called follows from what is in it."""
+
+    def url(self, name: str | None) -> str:
+        path, _, kind = str(name).rpartition(".")
+        return f"/static/{path}.0a1b2c3d.{kind}"
+
+
+def test_the_page_names_both_its_icons_as_they_are_served(settings: Any) -> None:
+    own = {"BACKEND": f"{__name__}.HashedStorage"}
+    settings.STORAGES = {**settings.STORAGES, "staticfiles": own}
+    page = login(Client(), make_user("viewer")).get("/").content.decode()
+    icon = re.search(r'<link rel="icon"[^>]*>', page)
+    assert icon is not None
+    named = dict(re.findall(r'(href|data-calm|data-alarm)="([^"]+)"', icon.group(0)))
+    calm, alarm = (f"/static/avigrid/img/favicon{kind}.0a1b2c3d.svg" for kind in ("", "-alarm"))
+    assert named == {"href": calm, "data-calm": calm, "data-alarm": alarm}
 
 
 def bar_of(client: Client) -> str:
