@@ -142,6 +142,8 @@ class Execution:
     mark_price: Decimal | None = None
     is_stop: bool = False
     """The venue's own stop order was filled."""
+    seq: int = 0
+    """Bybit's cross sequence of the symbol: the order of what shares a millisecond. 0 where it is not told."""
 
     @property
     def reference(self) -> str:

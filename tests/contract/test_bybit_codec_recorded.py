@@ -115,6 +115,7 @@ class TestReplies:
     def test_lists(self, samples_dir: Path) -> None:
         executions = executions_of_reply(reply(samples_dir, "http_get_executions.json"))
         assert [execution.exec_id[:8] for execution in executions] == ["e0cbe81d", "f1dce92e"]
+        assert [execution.seq for execution in executions] == [4688002127, 4688002128]
         for name in ("http_get_orders_history", "http_get_orders_realtime", "http_get_orders_realtime_tp_sl"):
             assert orders_of_reply(reply(samples_dir, f"{name}.json"))
         positions = positions_of_reply(reply(samples_dir, "http_get_positions.json"))

@@ -20,6 +20,8 @@ class FillFact:
     quantity: Decimal
     fee_usd: Decimal
     time_ms: int
+    seq: int = 0
+    """The venue's order of what shares a millisecond."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +50,9 @@ class Booked:
     closed_qty: Decimal
 
 
-def order_of(fill: FillFact) -> tuple[int, str]:
+def order_of(fill: FillFact) -> tuple[int, int, str]:
     """The one order in which fills are folded, whatever order they arrived in."""
-    return (fill.time_ms, fill.reference)
+    return (fill.time_ms, fill.seq, fill.reference)
 
 
 def book(state: PositionState, fill: FillFact) -> Booked:

@@ -26,6 +26,8 @@ class Fill(models.Model):
     venue_order_id = models.CharField(max_length=64, blank=True, default="")
     executed_at = models.DateTimeField()
     """Exchange time."""
+    seq = models.BigIntegerField(default=0)
+    """The venue's order of what shares a millisecond."""
     received_at = models.DateTimeField()
     booked_at = models.DateTimeField()
     source = models.CharField(max_length=16, default="stream")

@@ -170,7 +170,7 @@ class History:
         for row in rows:
             if row.kind != FUNDING and row.is_bookable:
                 key = (row.symbol, position_idx_of(row, hedge_mode=self.work.context.hedge_mode))
-                fact = FillFact(row.reference, row.side, row.price, row.quantity, row.fee_usd, row.time_ms)
+                fact = FillFact(row.reference, row.side, row.price, row.quantity, row.fee_usd, row.time_ms, row.seq)
                 found.setdefault(key, []).append(fact)
         return found
 

@@ -160,6 +160,7 @@ def _fills_create(
                 is_maker=row.is_maker,
                 venue_order_id=row.order_id,
                 executed_at=executed_at,
+                seq=row.seq,
                 received_at=arrival.received_at,
                 booked_at=now,
                 source=source,

@@ -30,9 +30,9 @@ def positions_fold(fills: Sequence[Fill]) -> dict[int, Decimal]:
     siblings = Fill.objects.filter(account_id=one.account_id, symbol=one.symbol, position_idx=one.position_idx).exclude(
         pk__in=[fill.pk for fill in fills]
     )
-    first = min((fill.executed_at, fill.reference) for fill in fills)
+    first = min((fill.executed_at, fill.seq, fill.reference) for fill in fills)
     # compared here, because the database may sort text by other rules
-    if any((row.executed_at, row.reference) > first for row in siblings.filter(executed_at__gte=first[0])):
+    if any((row.executed_at, row.seq, row.reference) > first for row in siblings.filter(executed_at__gte=first[0])):
         return _refold(position, list(siblings.select_related("plan")), fills)
     booked = fold([_fact(fill) for fill in fills], state_of(position))
     _position_store(position, booked[-1].state)
@@ -84,6 +84,7 @@ def _fact(fill: Fill) -> FillFact:
         quantity=fill.quantity,
         fee_usd=fill.fee_usd,
         time_ms=to_ms(fill.executed_at),
+        seq=fill.seq,
     )
 
 

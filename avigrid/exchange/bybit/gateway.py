@@ -101,12 +101,12 @@ class BybitGateway:
         found: dict[str, Execution] = {}
         for first_ms, last_ms in weeks(start_ms, end_ms):
             found.update(self._executions({**scope, "startTime": first_ms, "endTime": last_ms}))
-        return sorted(found.values(), key=lambda execution: execution.time_ms)
+        return sorted(found.values(), key=lambda execution: (execution.time_ms, execution.seq))
 
     def executions_of(self, *, symbol: str, order_link_id: str) -> list[Execution]:
         found = self._executions({**_LINEAR, "symbol": symbol, "orderLinkId": order_link_id})
         own = (execution for execution in found.values() if execution.order_link_id == order_link_id)
-        return sorted(own, key=lambda execution: execution.time_ms)
+        return sorted(own, key=lambda execution: (execution.time_ms, execution.seq))
 
     def positions(self) -> list[VenuePosition]:
         replies = self._pages(calls.POSITIONS, {**_USDT, "limit": 200})

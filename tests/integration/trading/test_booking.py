@@ -107,6 +107,25 @@ def test_any_order_of_arrival_ends_in_the_same_books(account: TradingAccount, or
     assert (plan.realised_pnl_usd, plan.fees_usd) == (D(4), D("0.3388"))
 
 
+@pytest.mark.parametrize("sequence", list(permutations(range(3))))
+def test_what_shares_a_millisecond_is_folded_in_the_venues_sequence(account: TradingAccount, sequence: tuple) -> None:  # type: ignore[type-arg]
+    """The ids say the opposite; with them the position would flip through zero."""
+    rows = (
+        execution("z", Side.BUY, "100", "3", 1, seq=7, order_link_id=""),
+        execution("y", Side.SELL, "110", "1", 1, seq=8),
+        execution("x", Side.BUY, "120", "2", 1, seq=9, order_link_id=""),
+    )
+    for index in sequence:
+        execution_book(account_id=account.pk, execution=rows[index], hedge_mode=False, received_at=NOW, now=NOW)
+    position = Position.objects.get()
+    assert (position.size, position.entry_value_usd, position.realised_pnl_usd) == (4, 440, 10)
+    assert {row.exec_id: (row.seq, row.realised_pnl_usd) for row in Fill.objects.all()} == {
+        "z": (7, 0),
+        "y": (8, 10),
+        "x": (9, 0),
+    }
+
+
 def test_both_sides_of_a_trade_with_oneself_are_booked(account: TradingAccount, order: Order) -> None:
     """They share the id of the trade; the orders differ, and so may the accounts."""
     bought = execution("a", Side.BUY, "100", "1", 1)

@@ -51,6 +51,7 @@ class ExecutionRow(msgspec.Struct, rename="camel"):
     create_type: str | None = None
     extra_fees: list[ExtraFee] | str | None = None
     category: str | None = None
+    seq: Number = None
 
 
 def executions_of_reply(reply: Mapping[str, object]) -> list[Execution]:
@@ -75,6 +76,7 @@ def execution(row: ExecutionRow) -> Execution:
         closed_size=decimal_or_zero(row.closed_size),
         mark_price=positive_or_none(row.mark_price),
         is_stop=row.stop_order_type in _STOPS or row.create_type in _STOPS_CREATED,
+        seq=whole(row.seq),
     )
 
 

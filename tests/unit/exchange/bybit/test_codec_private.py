@@ -147,6 +147,14 @@ class TestExecutions:
             "Trade",
         )
 
+    @pytest.mark.parametrize(
+        ("sent", "seq"), [(4688002127, 4688002127), ("4688002127", 4688002127), ("", 0), (None, 0)]
+    )
+    def test_its_place_in_the_venues_sequence(self, sent: object, seq: int) -> None:
+        (execution,) = executions_of_reply(listed({**self.ROW, "seq": sent}))
+        assert execution.seq == seq
+        assert executions_of_reply(listed(self.ROW))[0].seq == 0
+
     def test_taxes_are_part_of_what_was_paid(self) -> None:
         gst = [{"feeCoin": "USDT", "feeType": "GST", "feeRate": "0.000099", "fee": "0.004613796"}]
         assert self.fee(extraFees=gst, feeCurrency="USDT") == Decimal("0.030245996")

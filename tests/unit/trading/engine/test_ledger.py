@@ -1,5 +1,6 @@
 """Fills to positions and money; expected values worked out by hand."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 from avigrid.kernel.orders import Side
@@ -43,6 +44,16 @@ def test_flip_closes_first_and_opens_the_rest_at_the_fill_price() -> None:
     assert booked[-1].state.size == D(-2)
     assert booked[-1].state.avg_price == D(12)
     assert booked[-1].state.opened_ms == 2
+
+
+def test_in_one_millisecond_the_venues_sequence_counts_not_the_ids() -> None:
+    """Bought first, so three are held at 95 when one is sold; the other way round it would have been sold at 80."""
+    held, bought = fill("a", Side.BUY, "80", "1", 1), fill("z", Side.BUY, "102.5", "2", 5)
+    sold = fill("b", Side.SELL, "110", "1", 5)
+    booked = fold([held, replace(sold, seq=71), replace(bought, seq=70)])
+    assert [row.fill.reference for row in booked] == ["a", "z", "b"]
+    assert booked[-1].realised_pnl_usd == D(15)
+    assert booked[-1].state.entry_value_usd == D(190)
 
 
 def test_thirds_leave_no_dust_when_flat() -> None:
