@@ -94,6 +94,7 @@ EXTERNAL_ROUTES: dict[str, str] = {
     "i18n/": "site.public",
     "static/": "site.public",
     "admin/": "admin.site",
+    "admin/logout/": "own.session",
     "api/schema/": "site.public",
     "api/docs/": "site.public",
 }

@@ -3,10 +3,12 @@
 from uuid import UUID
 
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import Q, QuerySet
+from django.contrib.sessions.models import Session
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils import timezone
 
 from accounts.core.roles import Role, highest
-from accounts.models import TotpDevice, User, UserSession
+from accounts.models import TokenFamily, TotpDevice, User, UserSession
 
 
 def has_role(user: User | AnonymousUser, role: Role | str) -> bool:
@@ -68,4 +70,15 @@ def confirmed_device(user: User) -> TotpDevice | None:
 
 
 def sessions_of(user: User) -> QuerySet[UserSession]:
-    return UserSession.objects.filter(user=user)
+    """Those that still open a door."""
+    return UserSession.objects.filter(living_session(), user=user)
+
+
+def families_of(user: User) -> QuerySet[TokenFamily]:
+    """API logins that can still be refreshed."""
+    return TokenFamily.objects.filter(user=user, revoked_at__isnull=True, expires_at__gt=timezone.now())
+
+
+def living_session() -> Exists:
+    """Whether a row of UserSession mirrors a session that is not over."""
+    return Exists(Session.objects.filter(session_key=OuterRef("session_key"), expire_date__gt=timezone.now()))

@@ -11,6 +11,7 @@ from django.utils import timezone
 from accounts.core.context import current_origin
 from accounts.core.groups import person_group
 from accounts.models import TokenFamily, User, UserSession
+from accounts.selectors.people import living_session
 from accounts.services.audit import audit
 
 log = structlog.get_logger(__name__)
@@ -48,6 +49,11 @@ def session_forget(*, session_key: str) -> None:
     if row is not None:
         row.delete()
         transaction.on_commit(lambda: _end_sockets(row.user_id), robust=True)
+
+
+def lapsed_forget() -> int:
+    """Drop what is known of browsers whose session is over: expired, or replaced by another at a login."""
+    return UserSession.objects.exclude(living_session()).delete()[0]
 
 
 def sign_out_everywhere(*, user: User, keep_session_key: str = "") -> None:

@@ -17,7 +17,7 @@ from accounts.forms.login import ChangePasswordForm, CodeForm, PresentCodeForm
 from accounts.models import User
 from accounts.permissions import requires
 from accounts.permissions.http import note_code, visitor_of
-from accounts.selectors.people import confirmed_device, sessions_of
+from accounts.selectors.people import confirmed_device, families_of, sessions_of
 from accounts.services.links import password_change
 from accounts.services.second_factor import DeviceSetUp, device_begin, device_confirm, device_pending
 from accounts.services.sessions import session_end, session_note
@@ -86,7 +86,7 @@ def sessions_page(request: HttpRequest) -> HttpResponse:
         "sessions": sessions_of(user),
         "current_key": request.session.session_key,
         "device": confirmed_device(user),
-        "programs": user.token_families.filter(revoked_at__isnull=True),
+        "programs": families_of(user),
     }
     return render(request, "accounts/sessions.html", context)
 

@@ -4,10 +4,4 @@ from django.contrib.admin.apps import AdminConfig
 
 
 class AviGridAdminConfig(AdminConfig):
-    default_site = "avigrid.common.admin_site.site_class"
-
-
-def site_class(name: str = "admin") -> object:
-    from unfold.sites import UnfoldAdminSite
-
-    return UnfoldAdminSite(name=name)
+    default_site = "avigrid.common.desk_admin_site.DeskAdminSite"

@@ -12,7 +12,7 @@ BASE_DIR = Path(__file__).resolve().parents[2]
 
 INSTALLED_APPS = [
     "daphne",
-    "unfold",
+    "unfold.apps.BasicAppConfig",  # its default one would put its own site in place of ours
     "avigrid.common.admin_site.AviGridAdminConfig",
     "accounts",  # before Django's own: createsuperuser and changepassword go through its services
     "django.contrib.auth",
@@ -174,7 +174,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["avigrid.common.api_parsers.FitJsonParser"],
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "COERCE_DECIMAL_TO_STRING": True,
     **REST_FRAMEWORK_SECURITY,  # noqa: F405

@@ -71,6 +71,10 @@ TRUSTED_PROXIES = env.words("AVIGRID_TRUSTED_PROXIES")
 OTP_ISSUER = "AviGrid"
 OTP_LOGIN_URL = "accounts:login"
 
+# -- the admin's doors that are the desk's -------------------------------------------------------------------------
+LOGOUT_VIEW = "accounts.views.login.logout_view"
+PASSWORD_CHANGE_URL = "accounts:password"
+
 # -- sessions and cookies ------------------------------------------------------------------------------------------
 # In the database: losing Redis must not lock the operators out of HALT.
 SESSION_ENGINE = "django.contrib.sessions.backends.db"

@@ -8,7 +8,8 @@ from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 
-from accounts.models import ApiKey, AuditEntry, User
+from accounts.models import ApiKey, AuditEntry, User, UserSession
+from accounts.services.sessions import session_note
 from accounts.services.trading_accounts import trading_account_create
 from tests.support.planted import database_holds
 from tests.support.users import code_for, login, make_user
@@ -130,3 +131,22 @@ def test_a_link_no_mail_can_carry_is_shown_to_the_admin(admin: User, settings: A
 
 def test_groups_cannot_be_edited_around_the_service(admin: User) -> None:
     assert browser(admin, code_age_s=5).get("/admin/auth/group/").status_code == 404
+
+
+@pytest.mark.parametrize("code_age_s", [5, 3600])
+def test_logging_out_of_the_admin_is_the_desks_logout(admin: User, code_age_s: float) -> None:
+    client = browser(admin, code_age_s=code_age_s)
+    session_note(user=admin, session_key=client.session.session_key or "")
+    answer = client.post("/admin/logout/")
+    assert (answer.status_code, answer["Location"]) == (302, "/accounts/login/")
+    assert not UserSession.objects.filter(user=admin).exists()
+    entry = AuditEntry.objects.latest("pk")
+    assert (entry.action, entry.actor, entry.after) == ("logout", admin, {"door": "web"})
+    assert client.get(USERS).status_code == 302
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_the_admins_password_form_leads_to_the_desks(admin: User, method: str) -> None:
+    """Django's own form would leave no audit entry, count no wrong guesses and end no other session."""
+    answer = getattr(browser(admin, code_age_s=5), method)("/admin/password_change/")
+    assert (answer.status_code, answer["Location"]) == (302, "/accounts/password/")

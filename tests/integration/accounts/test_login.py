@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.sessions.models import Session
 from django.core import mail
 from django.core.cache import cache
 from django.test import Client
@@ -14,7 +15,7 @@ from rest_framework.throttling import SimpleRateThrottle
 
 from accounts.core import totp
 from accounts.core.roles import Role
-from accounts.models import AuditEntry, OneTimeLink, RecoveryCode, TotpDevice, User, UserSession
+from accounts.models import AuditEntry, OneTimeLink, RecoveryCode, TokenFamily, TotpDevice, User, UserSession
 from accounts.services.users import user_deactivate, user_role_set
 from tests.support.users import PASSWORD, code_for, login, make_device, make_user
 
@@ -268,6 +269,20 @@ def test_logout_is_a_post_and_final(client: Client) -> None:
     assert client.post(reverse("accounts:logout")).status_code == 302
     assert client.get("/").status_code == 302
     assert UserSession.objects.count() == 0
+
+
+def test_what_is_over_is_not_listed(client: Client) -> None:
+    user = make_user("viewer")
+    login(client, user)
+    client.get("/accounts/sessions/")
+    for key, ends in (("lapsed", timedelta(seconds=-1)), ("living", timedelta(hours=1))):
+        Session.objects.create(session_key=key, session_data="", expire_date=timezone.now() + ends)
+        UserSession.objects.create(user=user, session_key=key, user_agent=f"a {key} one")
+        TokenFamily.objects.create(user=user, user_agent=f"a {key} program", expires_at=timezone.now() + ends)
+    UserSession.objects.create(user=user, session_key="gone", user_agent="a gone one")
+    page = client.get("/accounts/sessions/").content.decode()
+    assert re.findall(r"a \w+ one", page) == ["a living one"]
+    assert re.findall(r"a \w+ program", page) == ["a living program"]
 
 
 def test_htmx_request_is_sent_to_the_login_as_a_whole(client: Client) -> None:
