@@ -14,7 +14,14 @@ from trading.selectors.desk import on_wall
 from trading.selectors.exchange_time import exchange_time
 from trading.selectors.risk_view import marks_of, open_request, snapshot_of
 from trading.selectors.stages import stage_in_force
-from trading.services.placing import MAINTENANCE_MARGIN_RATIO, fees_refusal
+from trading.services.placing import (
+    MAINTENANCE_MARGIN_RATIO,
+    clock_offset_ms,
+    fees_refusal,
+    not_placeable,
+    position_taken,
+    price_moved,
+)
 from trading.services.times import from_ms
 
 
@@ -71,16 +78,15 @@ def place_preview(*, signal_id: int, account_id: int) -> PlacePreview:
             stage=stage_in_force(signal.decision.strategy),
             now_ms=clock.now_ms,
             marks=marks,
+            clock_offset_ms=clock_offset_ms(account_id, clock.offset_ms),
         ),
         now_ms=clock.now_ms,
     )
-    blocked = ""
-    if signal.status not in ("new", "queued"):
-        blocked = f"This signal is {signal.status}."
-    elif (taking - spec.rungs[0].limit_price) * spec.direction > 0:
-        blocked = f"The price {taking} has moved beyond the entry limit {spec.rungs[0].limit_price}."
-    else:
-        blocked = fees_refusal(spec, account_id)
+    refusal = not_placeable(signal, from_ms(clock.now_ms)) or price_moved(spec, mark)
+    blocked = refusal.sentence if refusal is not None else fees_refusal(spec, account_id)
+    if not blocked and verdict.allowed:  # asked after risk at the click, too: what came too soon can be queued
+        taken = position_taken(account_id, signal)
+        blocked = taken.sentence if taken is not None else ""
     frees_at = None
     if verdict.ruling is Ruling.QUEUE and verdict.available_at_ms is not None:
         frees_at = on_wall(from_ms(verdict.available_at_ms), clock)

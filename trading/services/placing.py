@@ -69,7 +69,7 @@ def signal_place(
         now = from_ms(clock.now_ms)
     with account_transaction(account_id):
         signal = Signal.objects.select_for_update(of=("self",)).select_related("decision__strategy").get(pk=signal_id)
-        refusal = _not_placeable(signal, now)
+        refusal = not_placeable(signal, now)
         if refusal is not None:
             return refusal
         spec = PlanSpec.from_json(signal.spec)
@@ -80,7 +80,7 @@ def signal_place(
         mark = marks.get(signal.symbol)
         if mark is None:
             return Placement(False, "no_price", f"No price of {signal.symbol} is known: nothing can be placed.")
-        moved = _price_moved(spec, mark)
+        moved = price_moved(spec, mark)
         if moved is not None:
             return moved
         dearer = fees_refusal(spec, account_id)
@@ -103,15 +103,16 @@ def signal_place(
                 stage=stage,
                 now_ms=now_ms,
                 marks=marks,
-                clock_offset_ms=_clock_offset_ms(account_id, clock.offset_ms if clock else 0),
+                clock_offset_ms=clock_offset_ms(account_id, clock.offset_ms if clock else 0),
             ),
             now_ms=now_ms,
             actor=user,
         )
         if not decision.allowed:
             return _refused(signal, decision, user or actor)
-        if _is_taken(account_id, signal):
-            return Placement(False, "position_taken", f"A plan on this side of {signal.symbol} is open already.")
+        taken = position_taken(account_id, signal)
+        if taken is not None:
+            return taken
         plan = _plan_create(signal, spec, account_id, user, origin, now)
         plan_step(
             plan=plan,
@@ -135,7 +136,8 @@ def signal_place(
         return Placement(True, "placed", "Placed.", plan_id=plan.pk, decision_id=decision.pk)
 
 
-def _not_placeable(signal: Signal, now: datetime) -> Placement | None:
+def not_placeable(signal: Signal, now: datetime) -> Placement | None:
+    """What speaks against it whatever market and risk say; None: nothing does."""
     if signal.status == SignalStatus.PLACED:
         return Placement(False, "already_placed", "Somebody has placed this signal already.")
     if signal.status not in PLACEABLE:
@@ -154,7 +156,7 @@ def _not_placeable(signal: Signal, now: datetime) -> Placement | None:
     return None
 
 
-def _price_moved(spec: PlanSpec, mark: MarkPrice) -> Placement | None:
+def price_moved(spec: PlanSpec, mark: MarkPrice) -> Placement | None:
     """The entry order would not fill any more: the market is beyond its limit."""
     limit = spec.rungs[0].limit_price
     taking = mark.ask if spec.direction > 0 else mark.bid
@@ -203,11 +205,13 @@ def _refused(signal: Signal, decision: "RiskDecision", actor: "User | str") -> P
     )
 
 
-def _is_taken(account_id: int, signal: Signal) -> bool:
+def position_taken(account_id: int, signal: Signal) -> Placement | None:
     account = trading_account(account_id)
     idx = position_idx_for(signal.direction, hedge_mode=account is not None and account.hedge_mode)
     plans = Plan.objects.filter(account_id=account_id, symbol=signal.symbol, status__in=OPEN_PLAN_STATUSES)
-    return plans.filter(position_idx=idx).exists()
+    if not plans.filter(position_idx=idx).exists():
+        return None
+    return Placement(False, "position_taken", f"A plan on this side of {signal.symbol} is open already.")
 
 
 def _plan_create(
@@ -239,7 +243,7 @@ def position_idx_for(direction: int, *, hedge_mode: bool) -> int:
     return 1 if direction > 0 else 2
 
 
-def _clock_offset_ms(account_id: int, offset_ms: int) -> int:
+def clock_offset_ms(account_id: int, offset_ms: int) -> int:
     """A simulated exchange lives in a time of its own, which is no fault of ours."""
     account = trading_account(account_id)
     is_simulated = account is not None and account.environment == "simulated"
