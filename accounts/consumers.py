@@ -62,8 +62,11 @@ class AccessBound:
     async def _ask_again(self) -> None:
         while True:
             await asyncio.sleep(_ASK_AGAIN_S)
-            if not await self.may_stay():
-                return
+            try:
+                if not await self.may_stay():
+                    return
+            except Exception as error:  # the database away: the next question is asked all the same
+                log.warning("socket_not_asked", error=type(error).__name__)
 
 
 class LiveConsumer(AccessBound, AsyncJsonWebsocketConsumer):

@@ -15,7 +15,7 @@ from accounts.core.roles import Role
 from accounts.models import User
 from accounts.permissions.decide import Answer, Visitor, decide
 from accounts.permissions.table import action_named
-from accounts.selectors.people import user_role
+from accounts.selectors.people import session_lives, user_role
 from accounts.services.tokens import TokenRefused, token_user
 
 Scope = Mapping[str, Any]
@@ -60,7 +60,7 @@ def socket_visitor(scope: Scope) -> Visitor:
         return _NOBODY
     fresh = User.objects.prefetch_related("groups").filter(pk=user.pk, is_active=True).first()
     session = scope.get("session")
-    if fresh is None or session is None or not session.exists(session.session_key or ""):
+    if fresh is None or session is None or not session_lives(session.session_key):
         return _NOBODY
     if session.get("auth_epoch", fresh.auth_epoch) != fresh.auth_epoch:
         return _NOBODY

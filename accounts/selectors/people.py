@@ -79,6 +79,15 @@ def families_of(user: User) -> QuerySet[TokenFamily]:
     return TokenFamily.objects.filter(user=user, revoked_at__isnull=True, expires_at__gt=timezone.now())
 
 
+def session_lives(session_key: str | None) -> bool:
+    return _living_sessions().filter(session_key=session_key or "").exists()
+
+
 def living_session() -> Exists:
     """Whether a row of UserSession mirrors a session that is not over."""
-    return Exists(Session.objects.filter(session_key=OuterRef("session_key"), expire_date__gt=timezone.now()))
+    return Exists(_living_sessions().filter(session_key=OuterRef("session_key")))
+
+
+def _living_sessions() -> QuerySet[Session]:
+    """The rows of those that have expired stay until the nightly clearing."""
+    return Session.objects.filter(expire_date__gt=timezone.now())

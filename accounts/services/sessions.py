@@ -40,6 +40,7 @@ def session_end(*, user: User, session_id: int) -> bool:
         Session.objects.filter(session_key=row.session_key).delete()
         audit(actor=user, action="session.ended", obj=row)
         row.delete()
+        sockets_ask_again(user.pk)
     return True
 
 
@@ -48,7 +49,7 @@ def session_forget(*, session_key: str) -> None:
     row = UserSession.objects.filter(session_key=session_key).first()
     if row is not None:
         row.delete()
-        transaction.on_commit(lambda: _end_sockets(row.user_id), robust=True)
+        sockets_ask_again(row.user_id)
 
 
 def lapsed_forget() -> int:
@@ -67,7 +68,12 @@ def sign_out_everywhere(*, user: User, keep_session_key: str = "") -> None:
         TokenFamily.objects.filter(user=user, revoked_at__isnull=True).update(revoked_at=now)
         User.objects.filter(pk=user.pk).update(auth_epoch=F("auth_epoch") + 1)
         user.refresh_from_db(fields=["auth_epoch"])
-        transaction.on_commit(lambda: _end_sockets(user.pk), robust=True)
+        sockets_ask_again(user.pk)
+
+
+def sockets_ask_again(user_id: int) -> None:
+    """For whatever ends a login: once it is committed, each open socket of that person asks whether it may stay."""
+    transaction.on_commit(lambda: _end_sockets(user_id), robust=True)
 
 
 def _end_sockets(user_id: int) -> None:

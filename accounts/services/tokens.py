@@ -13,6 +13,7 @@ from accounts.core.context import current_origin
 from accounts.models import TokenFamily, User
 from accounts.selectors.people import family_owner, user_role
 from accounts.services.audit import audit
+from accounts.services.sessions import sockets_ask_again
 from avigrid.kernel.errors import AviGridError
 
 
@@ -56,6 +57,7 @@ def tokens_refresh(*, refresh: str) -> TokenPair:
             family.revoked_at = timezone.now()
             family.save(update_fields=["revoked_at"])
             audit(actor=family.user, action="token.reused", obj=f"accounts.tokenfamily:{family.pk}")
+            sockets_ask_again(family.user_id)
         else:
             pair = _rotate(family, user=family.user, otp=bool(token.get("otp")))
     if reused:  # outside the block, so that the revocation is kept
@@ -78,6 +80,7 @@ def tokens_revoke(*, refresh: str) -> None:
         family.revoked_at = timezone.now()
         family.save(update_fields=["revoked_at"])
         audit(actor=family.user, action="logout", obj=family.user, after={"door": "api"})
+        sockets_ask_again(family.user_id)
 
 
 def family_end(*, user: User, family_id: UUID) -> bool:
@@ -87,6 +90,7 @@ def family_end(*, user: User, family_id: UUID) -> bool:
         if mine.update(revoked_at=timezone.now()) != 1:
             return False
         audit(actor=user, action="session.ended", obj=f"accounts.tokenfamily:{family_id}")
+        sockets_ask_again(user.pk)
     return True
 
 

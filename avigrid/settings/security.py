@@ -19,6 +19,7 @@ SECURITY_APPS = [
 # In this order, right after SecurityMiddleware, Session, Common, Csrf and AuthenticationMiddleware.
 SECURITY_MIDDLEWARE = [
     "accounts.middleware.BodyLimitMiddleware",
+    "avigrid.common.fit_text.FitTextMiddleware",
     "django_otp.middleware.OTPMiddleware",
     "accounts.middleware.OriginMiddleware",
     "accounts.api.address_limit.AddressLimitMiddleware",
@@ -73,7 +74,7 @@ OTP_LOGIN_URL = "accounts:login"
 
 # -- the admin's doors that are the desk's -------------------------------------------------------------------------
 LOGOUT_VIEW = "accounts.views.login.logout_view"
-PASSWORD_CHANGE_URL = "accounts:password"
+PASSWORD_CHANGE_URL = "accounts:password"  # noqa: S105 - the name of a page
 
 # -- sessions and cookies ------------------------------------------------------------------------------------------
 # In the database: losing Redis must not lock the operators out of HALT.

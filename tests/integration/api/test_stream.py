@@ -2,19 +2,25 @@
 
 import asyncio
 import json
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
 from channels.layers import get_channel_layer
 from channels.testing import WebsocketCommunicator
+from django.contrib.sessions.models import Session
+from django.db import OperationalError
 from django.test import Client
+from django.utils import timezone
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from accounts.core.groups import person_group
+from accounts import consumers
 from accounts.models import TokenFamily, User
-from accounts.services.tokens import tokens_issue
+from accounts.services.sessions import session_end, session_note
+from accounts.services.tokens import TokenPair, TokenRefused, family_end, tokens_issue, tokens_refresh, tokens_revoke
 from accounts.services.users import user_deactivate
 from avigrid.common import push
 from tests.support.sockets import run_async
@@ -104,28 +110,108 @@ def test_who_may_not_listen(role: str | None, otp: bool, expected: int) -> None:
     assert run_async(closed_with()) == expected
 
 
-@pytest.mark.parametrize("how", ["deactivated", "logged out"])
-def test_the_stream_ends_with_the_access(how: str) -> None:
+def _log_out(user: User, pair: TokenPair) -> None:
+    tokens_revoke(refresh=pair.refresh)
+
+
+def _end_it_on_the_page(user: User, pair: TokenPair) -> None:
+    assert family_end(user=user, family_id=TokenFamily.objects.get(user=user).pk)
+
+
+def _use_an_old_token_again(user: User, pair: TokenPair) -> None:
+    tokens_refresh(refresh=pair.refresh)
+    with pytest.raises(TokenRefused):
+        tokens_refresh(refresh=pair.refresh)
+
+
+def _deactivate(user: User, pair: TokenPair) -> None:
+    user_deactivate(user=user, actor="test")
+
+
+async def closing_code(socket: WebsocketCommunicator) -> int:
+    """What it is closed with; what it is sent before does not matter."""
+    while (said := await socket.receive_output(timeout=5))["type"] != "websocket.close":
+        pass
+    return int(said["code"])
+
+
+@pytest.mark.parametrize("end", [_log_out, _end_it_on_the_page, _use_an_old_token_again, _deactivate])
+def test_the_stream_ends_with_the_access(end: Callable[[User, TokenPair], None]) -> None:
+    user = make_user("trader")
+    pair = tokens_issue(user=user, otp=True)
+
+    async def listen() -> int:
+        program = socket(pair.access)
+        await program.connect(timeout=5)
+        await program.receive_json_from(timeout=5)
+        await sync_to_async(end)(user, pair)
+        return await closing_code(program)
+
+    assert run_async(listen()) == 4401
+
+
+def page_socket(user: User) -> tuple[WebsocketCommunicator, str]:
+    from avigrid.asgi import application
+
+    client = login(Client(), user)
+    cookies = "; ".join(f"{name}={morsel.value}" for name, morsel in client.cookies.items())
+    headers = [(b"host", b"localhost"), (b"origin", b"http://localhost"), (b"cookie", cookies.encode())]
+    return WebsocketCommunicator(application, "/ws/live/", headers=headers), client.session.session_key
+
+
+def test_an_open_page_ends_with_its_session() -> None:
+    user = make_user("trader")
+    page, key = page_socket(user)
+    row = session_note(user=user, session_key=key)
+
+    async def listen() -> int:
+        await page.connect(timeout=5)
+        await page.receive_json_from(timeout=5)
+        assert await sync_to_async(session_end)(user=user, session_id=row.pk)
+        return await closing_code(page)
+
+    assert run_async(listen()) == 4401
+
+
+def test_an_open_page_ends_when_its_session_has_expired(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The row of an expired session stays until the nightly clearing."""
+    monkeypatch.setattr(consumers, "_ASK_AGAIN_S", 0.0)
+    user = make_user("trader")
+    page, key = page_socket(user)
+
+    async def listen() -> int:
+        await page.connect(timeout=5)
+        await page.receive_json_from(timeout=5)
+        await Session.objects.filter(session_key=key).aupdate(expire_date=timezone.now() - timedelta(seconds=1))
+        return await closing_code(page)
+
+    assert run_async(listen()) == 4401
+    assert Session.objects.filter(session_key=key).exists()
+
+
+def test_a_database_away_for_a_moment_does_not_end_the_asking(monkeypatch: pytest.MonkeyPatch) -> None:
     user = make_user("trader")
     token = tokens_issue(user=user, otp=True).access
+    answers = iter([OperationalError("the server closed the connection"), OperationalError("still away")])
+    real = consumers.socket_answer
+
+    def asked(scope: Any, action: str) -> Any:
+        error = next(answers, None)
+        if error is not None:
+            raise error
+        return real(scope, action)
 
     async def listen() -> int:
         program = socket(token)
         await program.connect(timeout=5)
         await program.receive_json_from(timeout=5)
-        if how == "deactivated":
-            await User.objects.filter(pk=user.pk).aupdate(is_active=False)
-        else:
-            from django.utils import timezone
+        monkeypatch.setattr(consumers, "socket_answer", asked)
+        await User.objects.filter(pk=user.pk).aupdate(is_active=False)
+        return await closing_code(program)
 
-            await TokenFamily.objects.filter(user=user).aupdate(revoked_at=timezone.now())
-        layer = get_channel_layer()
-        assert layer is not None
-        await layer.group_send(person_group(user.pk), {"type": "access.ended"})
-        said = await program.receive_output(timeout=5)
-        return int(said["code"])
-
+    monkeypatch.setattr(consumers, "_ASK_AGAIN_S", 0.0)
     assert run_async(listen()) == 4401
+    assert next(answers, None) is None
 
 
 async def first_word(headers: dict[str, str], *, origin: str | None = None) -> str:
