@@ -1,7 +1,7 @@
 """Random lives of plans: whatever fills, fails, hangs or is asked for, the invariants hold and the plan ends flat."""
 
 from dataclasses import replace
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,6 +10,7 @@ from avigrid.kernel.orders import OrderRole, OrderStatus
 from tests.unit.trading.avi5.builders import Bench, instrument, spec, view
 from trading.avi5.actions import MoveStop, PlaceOrder, PlanStatus
 from trading.avi5.config import BreakEvenMode, PartialPolicy, Profile, StrategyConfig
+from trading.avi5.exits import MAX_FAILED_ATTEMPTS
 from trading.avi5.state import EventKind, PlanEvent
 
 D = Decimal
@@ -30,7 +31,7 @@ def lives(draw: st.DrawFn) -> tuple[StrategyConfig, int, list[tuple[str, int, in
         st.sampled_from(FATES),
         st.integers(0, 30),
         st.integers(1, 99),
-        st.sampled_from(["", "", "", "", "up", "down", "against", "close", "be", "cancel", "kill", "funding"]),
+        st.sampled_from(["", "", "", "", "up", "down", "against", "close", "be", "cancel", "kill", "funding", "held"]),
     )
     return config, draw(st.sampled_from([1, -1])), draw(st.lists(steps, min_size=1, max_size=40))
 
@@ -91,6 +92,10 @@ def _check(bench: Bench, stop_before: Decimal | None, live_before: set[str], act
         for cycle in cycles:
             orders = plan.of(OrderRole.ENTRY, rung.rung, cycle)
             assert sum(o.filled_qty + o.open_qty for o in orders) <= rung.quantity, "a rung bought twice"
+    is_carrying_on = plan.close_reason is None and not plan.status.is_final
+    if is_carrying_on and plan.position_qty >= grain.min_order_qty and not plan.tally.is_entry_live:
+        given_up = any(step.failed_exits >= MAX_FAILED_ATTEMPTS for step in plan.tally.steps.values())
+        assert plan.tally.exits_open > 0 or given_up, "held, nothing on its way in, and no exit"
     if plan.status.is_final:
         assert plan.position_qty == 0
         assert not any(order.is_live for order in plan.orders)
@@ -100,7 +105,7 @@ def _market(wish: str, direction: int, now_ms: int) -> object:
     price = {"up": 1000 + direction * 200, "down": 1000 - direction * 60}.get(wish, 1000)
     trend = -direction if wish == "against" else direction
     funding = now_ms + 60_000 if wish == "funding" else None
-    return view(str(price), now_ms=now_ms, trend=trend, next_funding_ms=funding)
+    return view(str(price), now_ms=now_ms, trend=trend, next_funding_ms=funding, entries_allowed=wish != "held")
 
 
 EVENTS = {
@@ -112,12 +117,12 @@ EVENTS = {
 
 
 @settings(max_examples=200, deadline=None)
-@given(lives())
+@given(lives(), st.sampled_from(["5", "300"]))
 def test_any_life_keeps_the_invariants_and_ends_flat(
-    life: tuple[StrategyConfig, int, list[tuple[str, int, int, str]]],
+    life: tuple[StrategyConfig, int, list[tuple[str, int, int, str]]], min_notional: str
 ) -> None:
     config, direction, steps = life
-    bench = Bench(spec(direction, config=config, filters=instrument()), config)
+    bench = Bench(spec(direction, config=config, filters=instrument(min_notional=min_notional)), config)
     now_ms = 0
     for fate, pick, percent, wish in steps:
         now_ms += 300_000
@@ -144,6 +149,35 @@ def test_any_life_keeps_the_invariants_and_ends_flat(
                 bench.end(order.ref)
     assert bench.plan.status.is_final, bench.plan
     assert bench.plan.position_qty == 0
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.sampled_from(list(Profile)),
+    st.sampled_from(["5", "150", "600"]),
+    st.sampled_from(["0.001", "0.05", "0.4"]),
+    st.lists(st.tuples(st.integers(1, 100), st.booleans()), min_size=1, max_size=5),
+)
+def test_what_a_first_order_bought_in_parts_has_its_exits(
+    profile: Profile, min_notional: str, min_qty: str, tries: list[tuple[int, bool]]
+) -> None:
+    """Retries of any size, allowed or held back: whenever none is at the venue, the exits cover the position."""
+    config = StrategyConfig(profile=profile, rungs=1, partial_policy=PartialPolicy.RETRY)
+    filters = instrument(min_notional=min_notional, min_qty=min_qty)
+    bench = Bench(spec(config=config, filters=filters), config)
+    bench.step(view())
+    for percent, is_allowed in tries:
+        for order in [o for o in bench.plan.of(OrderRole.ENTRY) if o.is_live]:
+            part = (order.quantity * percent / 100).quantize(D("0.001"), ROUND_DOWN)
+            if part:
+                bench.fill(order.ref, str(part))
+            if bench.order(order.ref).is_live:
+                bench.end(order.ref)
+        bench.step(view(entries_allowed=is_allowed))
+        if bench.plan.close_reason is not None:
+            return
+        if not bench.plan.tally.is_entry_live:
+            assert bench.plan.tally.exits_open == bench.plan.position_qty > 0
 
 
 @settings(max_examples=100, deadline=None)

@@ -27,7 +27,8 @@ class EntryVerdict(StrEnum):
     REJECTED = "rejected"
 
 
-def first_entry_verdict(plan: PlanState, config: StrategyConfig) -> EntryVerdict:
+def first_entry_verdict(plan: PlanState, config: StrategyConfig, *, may_send: bool = True) -> EntryVerdict:
+    """`may_send` False: entries are held back, and exits must not wait for a retry that nobody knows the time of."""
     step = plan.tally.step(0, 0)
     attempts = step.entries
     if not attempts:
@@ -43,10 +44,24 @@ def first_entry_verdict(plan: PlanState, config: StrategyConfig) -> EntryVerdict
         return EntryVerdict.FILLED
     if got < planned * as_decimal(config.min_fill_ratio):
         return EntryVerdict.UNDERFILL
-    may_retry = config.partial_policy is PartialPolicy.RETRY and plan.may_enter
-    if may_retry and len(attempts) <= config.partial_retries and planned - got >= plan.spec.grain.min_order_qty:
-        return EntryVerdict.RETRY
+    if config.partial_policy is PartialPolicy.RETRY and may_send and plan.may_enter and not _has_exits(plan):
+        is_left = len(attempts) <= config.partial_retries
+        if is_left and _is_accepted(plan, planned - got, plan.spec.rungs[0].limit_price):
+            return EntryVerdict.RETRY
     return EntryVerdict.FILLED
+
+
+def _has_exits(plan: PlanState) -> bool:
+    """Once the first fill's exits are out it is what it is: a later retry would tear them apart."""
+    if plan.spec.is_grid:
+        return plan.tally.step(0, 0).exit_count > 0
+    return any(step.exit_count for step in plan.tally.steps.values())
+
+
+def _is_accepted(plan: PlanState, quantity: Decimal, price: Decimal) -> bool:
+    """Would the venue take an order so small?"""
+    grain = plan.spec.grain
+    return quantity > ZERO and quantity >= grain.min_order_qty and quantity * price >= grain.min_notional
 
 
 def entries_to_place(plan: PlanState, market: MarketView, config: StrategyConfig) -> list[Action]:
@@ -109,10 +124,9 @@ def _next_of(plan: PlanState, rung: RungSpec, cycle: int, step: Step, config: St
 
 
 def _entry(plan: PlanState, rung: RungSpec, *, cycle: int, attempt: int, quantity: Decimal) -> PlaceOrder | None:
-    grain = plan.spec.grain
     rests = rung.is_post_only or cycle > 0
     price = rung.price if rests else rung.limit_price
-    if quantity <= ZERO or quantity < grain.min_order_qty or quantity * price < grain.min_notional:
+    if not _is_accepted(plan, quantity, price):
         return None
     return PlaceOrder(
         role=OrderRole.ENTRY,

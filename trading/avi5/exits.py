@@ -9,7 +9,7 @@ from trading.avi5.actions import Action, Notice, PlaceOrder
 from trading.avi5.config import StrategyConfig
 from trading.avi5.entries import EntryVerdict, first_entry_verdict
 from trading.avi5.spec import split_exits
-from trading.avi5.state import PlanOrder, PlanState
+from trading.avi5.state import MarketView, PlanOrder, PlanState
 
 MAX_FAILED_ATTEMPTS = 3
 _INCREMENT_SHARE = Decimal("0.1")
@@ -28,7 +28,7 @@ class _Exit:
     """No entry behind it can still fill."""
 
 
-def exits_to_place(plan: PlanState, config: StrategyConfig) -> list[Action]:
+def exits_to_place(plan: PlanState, market: MarketView, config: StrategyConfig) -> list[Action]:
     """Together never more than the position: what rests already is subtracted first."""
     sums = plan.tally
     free = plan.position_qty - sums.exits_open - sums.closes_open
@@ -36,7 +36,7 @@ def exits_to_place(plan: PlanState, config: StrategyConfig) -> list[Action]:
     if free <= 0 or free < grain.min_order_qty:
         return []
     orders: list[Action] = []
-    for wanted in _wanted_exits(plan, config):
+    for wanted in _wanted_exits(plan, market, config):
         step = sums.step(wanted.rung, wanted.cycle)
         missing = wanted.quantity - step.exited - step.exits_open
         if missing <= 0 or step.failed_exits >= MAX_FAILED_ATTEMPTS:
@@ -91,8 +91,9 @@ def refused_exits(plan: PlanState) -> list[str]:
     ]
 
 
-def _wanted_exits(plan: PlanState, config: StrategyConfig) -> list[_Exit]:
-    is_first_settled = first_entry_verdict(plan, config) is EntryVerdict.FILLED
+def _wanted_exits(plan: PlanState, market: MarketView, config: StrategyConfig) -> list[_Exit]:
+    verdict = first_entry_verdict(plan, config, may_send=market.entries_allowed)
+    is_first_settled = verdict is EntryVerdict.FILLED
     if plan.spec.take_profits:
         if not is_first_settled:
             return []

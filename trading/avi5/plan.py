@@ -75,8 +75,9 @@ def _reason_to_close(
 def _carry_on(plan: PlanState, kinds: frozenset[EventKind], market: MarketView, config: StrategyConfig) -> list[Action]:
     """Flags first, then orders as they follow from the flags, then whether that was all."""
     flags: list[Action] = []
-    if plan.status is PlanStatus.PLACING and first_entry_verdict(plan, config) is EntryVerdict.FILLED:
-        flags.append(Activate())
+    if plan.status is PlanStatus.PLACING:
+        verdict = first_entry_verdict(plan, config, may_send=market.entries_allowed)
+        flags += [Activate()] if verdict is EntryVerdict.FILLED else []
     flags += stop_moves(plan, kinds, market, config)
     why = None if plan.entries_stopped else _reason_to_stop_entries(plan, kinds, market, config)
     if why is not None:
@@ -88,7 +89,7 @@ def _carry_on(plan: PlanState, kinds: frozenset[EventKind], market: MarketView, 
         orders += [CancelOrder(order.ref) for order in entries if order.is_live and not order.cancel_requested]
     orders += [CancelOrder(order.ref) for order in exits_to_cancel(plan)]
     orders += entries_to_place(plan, market, config)
-    orders += exits_to_place(plan, config)
+    orders += exits_to_place(plan, market, config)
     orders += [NotifyOnce(Notice.EXIT_REFUSED, key) for key in refused_exits(plan) if key not in plan.notified]
     if any(isinstance(action, PlaceOrder) for action in orders):
         return [*flags, *orders]

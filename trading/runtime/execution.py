@@ -220,6 +220,8 @@ class Execution:
 
     def _digest(self) -> Effects:
         """Pending items in order; they leave the list only once they are committed."""
+        # A fill heard now is answered now: not with what held when some plan was last stepped.
+        self.hearing.entries_allowed = self._may_enter and not self.halting.running
         heard = [item for item in self._pending if isinstance(item, Heard)]
         for item in self._pending:
             if isinstance(item, Failed):

@@ -5,9 +5,9 @@ from decimal import Decimal
 import pytest
 
 from avigrid.kernel.orders import OrderRole, OrderStatus
-from tests.unit.trading.avi5.builders import spec
+from tests.unit.trading.avi5.builders import Bench, instrument, spec, view
 from trading.avi5.actions import PlanStatus
-from trading.avi5.config import PartialPolicy, StrategyConfig
+from trading.avi5.config import PartialPolicy, Profile, StrategyConfig
 from trading.avi5.entries import EntryVerdict, first_entry_verdict
 from trading.avi5.state import PlanOrder, PlanState
 
@@ -59,3 +59,40 @@ def test_two_more_tries_and_no_third() -> None:
 
 def test_underfill_is_not_tried_again() -> None:
     assert verdict("0.3", PartialPolicy.RETRY, 2) == "underfill"
+
+
+def _partly_filled(profile: Profile, filled: str, *, min_notional: str = "5") -> Bench:
+    """The first order has bought `filled` and ended, under `retry`; what it may do next is up to the test."""
+    config = StrategyConfig(profile=profile, rungs=2, partial_policy=PartialPolicy.RETRY)
+    bench = Bench(spec(profile=profile, config=config, filters=instrument(min_notional=min_notional)), config)
+    bench.step(view(now_ms=1_000))
+    first = next(order for order in bench.plan.orders if order.rung == 0)
+    bench.fill(first.ref, str((first.quantity * D(filled)).quantize(D("0.001"))), "1000")
+    bench.end(first.ref)
+    for order in bench.plan.of(OrderRole.ENTRY):
+        if order.rung:
+            bench.change(order.ref, status=OrderStatus.OPEN)
+    return bench
+
+
+@pytest.mark.parametrize("profile", list(Profile))
+def test_a_rest_too_small_to_be_asked_for_is_left(profile: Profile) -> None:
+    """90 % filled, and the missing tenth is worth less than the venue takes: the exits go out for what there is."""
+    bench = _partly_filled(profile, "0.9", min_notional="200")
+    bench.step(view(now_ms=2_000))
+    assert bench.plan.status is PlanStatus.ACTIVE
+    assert len(bench.plan.of(OrderRole.ENTRY, 0)) == 1
+    assert bench.plan.tally.exits_open == bench.plan.position_qty > 0
+
+
+@pytest.mark.parametrize("profile", list(Profile))
+def test_a_retry_held_back_does_not_hold_the_exits_back(profile: Profile) -> None:
+    bench = _partly_filled(profile, "0.6")
+    bench.step(view(now_ms=2_000, entries_allowed=False))
+    assert bench.plan.status is PlanStatus.ACTIVE
+    held = bench.plan.position_qty
+    assert bench.plan.tally.exits_open == held > 0
+    # with its exits at the venue the plan goes on as it is, when entries are allowed again too
+    bench.step(view(now_ms=3_000))
+    assert len(bench.plan.of(OrderRole.ENTRY, 0)) == 1
+    assert bench.plan.tally.exits_open == held
