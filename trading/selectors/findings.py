@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from trading.engine.wishes import Wish, wishes_for
-from trading.models import ReconciliationFinding, ReconciliationRun
+from trading.models import ReconciliationFinding, ReconciliationRun, Severity
 
 OPEN_SHOWN, CLOSED_SHOWN, RUNS_SHOWN = 100, 50, 30
 
 
 @dataclass(frozen=True, slots=True)
 class FindingRow:
-    """`wishes`: what a person may decide about it; `wish`: what was decided and is not carried out yet."""
+    """`wishes`: what a person may still decide about it; what was decided stands in the finding's `action`."""
 
     finding: ReconciliationFinding
     detect_s: float
@@ -19,7 +19,6 @@ class FindingRow:
     repair_s: float | None
     """Detected to repaired."""
     wishes: Sequence[Wish]
-    wish: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +48,18 @@ def reconciliation_view(account_id: int | None) -> ReconciliationView:
 
 def _row(finding: ReconciliationFinding) -> FindingRow:
     took = finding.repaired_at - finding.detected_at if finding.repaired_at else None
-    wish = str(finding.details.get("wish", "")) if finding.is_open else ""
     return FindingRow(
         finding,
         detect_s=(finding.detected_at - finding.run.started_at).total_seconds(),
         repair_s=took.total_seconds() if took is not None else None,
-        wishes=[it for it in wishes_for(finding.kind) if it != wish] if finding.is_open else (),
-        wish=wish,
+        wishes=[it for it in wishes_for(finding.kind) if it != finding.details.get("wish")] if finding.is_open else (),
     )
+
+
+def critical_symbols(account_id: int) -> set[str]:
+    """Where books and venue do not agree, or a position stands bare: nothing opens there."""
+    found = ReconciliationFinding.objects.filter(account_id=account_id, is_open=True, severity=Severity.CRITICAL)
+    return set(found.values_list("symbol", flat=True))
 
 
 def newest_run_id(account_id: int) -> int | None:

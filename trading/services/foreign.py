@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from django.utils import timezone
 
 from accounts.services.audit import audit
+from avigrid.common import push
 from avigrid.kernel.errors import Rejected
 from trading.engine.wishes import Wish, wishes_for
 from trading.models import ReconciliationFinding
@@ -47,6 +48,7 @@ def finding_decide(*, finding_id: int, wish: Wish, user: "User | str", reason: s
             after={"wish": wish.value, "subject": finding.subject},
             reason=reason,
         )
+        push.event("finding", {"finding_id": finding.pk, "severity": finding.severity, "kind": finding.kind})
         if wish is Wish.CLAIM:
             finding_close(finding=finding, now=timezone.now(), resolution=CLAIMED, proof="a person says whose it is")
         wake_execution(account_id, "finding")

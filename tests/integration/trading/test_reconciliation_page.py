@@ -9,12 +9,14 @@ from django.db import connection
 from django.test import Client
 
 from accounts.models import AuditEntry
-from avigrid.common import heartbeats
+from avigrid.common import heartbeats, push
 from tests.support.api_world import ApiWorld
 from tests.support.users import login, make_user
+from trading.engine.wishes import Wish
 from trading.models import ReconciliationFinding, ReconciliationRun
 from trading.runtime import fragments as _registered  # noqa: F401
 from trading.runtime.screen import Reader, render
+from trading.services.foreign import finding_decide
 from trading.services.times import from_ms
 
 pytestmark = pytest.mark.django_db
@@ -68,6 +70,18 @@ def test_a_decision_is_kept_for_the_execution_process(wish: str, says: str, worl
     assert AuditEntry.objects.filter(action=f"finding.{wish}").count() == 1
     html = render("reconciliation", Reader("trader", "en"), out_of_band=True)
     assert f"findings/{row.pk}/{wish}" not in html
+
+
+def test_every_open_page_hears_of_a_decision(
+    world: ApiWorld, monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Any
+) -> None:
+    row = finding(world)
+    told: list[tuple[str, object]] = []
+    monkeypatch.setattr(push, "send_now", lambda kind, payload: told.append((kind, payload)))
+    with django_capture_on_commit_callbacks(execute=True):
+        finding_decide(finding_id=row.pk, wish=Wish.FLATTEN, user="test")
+    assert ("finding", {"finding_id": row.pk, "severity": "critical", "kind": "position_foreign"}) in told
+    assert "flatten asked" in render("reconciliation", Reader("viewer", "en"), out_of_band=True)
 
 
 def test_what_cannot_be_decided_changes_nothing(world: ApiWorld, trader: Client) -> None:
