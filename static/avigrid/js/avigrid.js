@@ -15,6 +15,17 @@
     const dialog = target && ($("dialog[data-open]", target) ?? (target.matches?.("dialog[data-open]") ? target : null));
     if (dialog && !dialog.open) dialog.showModal();
   });
+  // --- an answer that was asked for elsewhere is brought before the eyes, and to the keyboard ------------------------
+  document.addEventListener("htmx:afterSwap", ({ detail }) => {
+    const target = detail.target;
+    if (!target?.matches?.("[data-comes-into-view]") || detail.requestConfig?.elt === target) return;
+    const panel = target.closest(".panel") ?? target;
+    const { top } = panel.getBoundingClientRect();
+    const covered = parseFloat(getComputedStyle(panel).scrollMarginTop) || 0;
+    if (top >= covered - 1 && top < innerHeight * 0.75) return;
+    panel.scrollIntoView({ block: "start" });
+    target.focus({ preventScroll: true });
+  });
   document.addEventListener("click", (event) => {
     for (const menu of $$("details.menu[open]")) if (!menu.contains(event.target)) menu.open = false;
     if (event.target.closest("[data-close-dialog]")) event.target.closest("dialog")?.close();
