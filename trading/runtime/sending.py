@@ -32,6 +32,8 @@ from trading.runtime.cancelling import Cancelling
 from trading.runtime.context import Context
 from trading.runtime.faults import fault_point
 from trading.runtime.guarding import plan_guarded
+from trading.selectors.closing import another_closes, closing_plans
+from trading.selectors.findings import critical_symbols
 from trading.selectors.stages import entry_refused_by_stage
 from trading.services.alerts import alert_raise
 from trading.services.guards import order_guard
@@ -60,7 +62,7 @@ class Sender:
     doubted: list[str] = field(default_factory=list)
     """Order link ids whose fate should be asked for now."""
     entries_ready: bool = False
-    """False until the start-up reconciliation is good: nothing opens before."""
+    """False until the first comparison answered every question: nothing opens before."""
     _silent: set[str] = field(default_factory=set)
     """Roles that had no answer in this round: the next one would hold up all others just as long."""
     _sent_today: int | None = None
@@ -205,6 +207,10 @@ class Sender:
             return False
         if not self.entries_ready or self.context.redis_down or not has_price:
             return False
+        if another_closes(order.plan, closing_plans(self.context.account_id)):
+            return False
+        if order.symbol in critical_symbols(self.context.account_id):
+            return False  # it waits like the account's entries for the first comparison
         return not self._is_over_budget(now)
 
     def _leverage(self, symbol: str) -> None:

@@ -13,7 +13,9 @@ from django.utils import timezone
 
 from avigrid.kernel.orders import Execution, Side
 from tests.support.api_world import ApiWorld
-from trading.models import Fill, OutboxEvent, Plan
+from trading.avi5.state import MarketView
+from trading.models import Fill, OutboxEvent, Plan, ReconciliationFinding
+from trading.runtime import hearing
 from trading.runtime.comparisons import Comparisons
 from trading.runtime.guarding import plan_guarded, plan_skipped
 from trading.runtime.hearing import Effects, Hearing
@@ -71,20 +73,20 @@ def _told(kind: str) -> list[str]:
 
 @pytest.mark.parametrize("what", BAD)
 def test_of_a_burst_only_the_bad_execution_is_left_out(context: Any, what: str) -> None:
-    hearing = Hearing(context)
+    one = Hearing(context)
     heard = [Heard(row, timezone.now()) for row in (GOOD, BAD[what], replace(GOOD, exec_id="after"))]
     for _ in range(2):
-        hearing.take(heard)
+        one.take(heard)
     assert sorted(Fill.objects.values_list("exec_id", flat=True)) == ["after", "good"]
     assert len(_told("execution_not_booked")) == 1
 
 
 @pytest.mark.parametrize("what", BAD)
 def test_of_a_page_only_the_bad_execution_is_left_out(context: Any, what: str) -> None:
-    hearing, effects = Hearing(context), Effects()
+    one, effects = Hearing(context), Effects()
     for _ in range(2):
         with context.books():
-            booked = [hearing.execution(row, effects, source="rest") for row in (BAD[what], GOOD)]
+            booked = [one.execution(row, effects, source="rest") for row in (BAD[what], GOOD)]
             Plan.objects.exists()  # the transaction is still good for more
     assert booked == [False, False]
     assert [fill.exec_id for fill in Fill.objects.all()] == ["good"]
@@ -93,8 +95,8 @@ def test_of_a_page_only_the_bad_execution_is_left_out(context: Any, what: str) -
 
 
 def test_a_funding_of_nothing_is_no_fault(context: Any) -> None:
-    hearing = Hearing(context)
-    hearing.take([Heard(replace(GOOD, kind="Funding", price=D(0), quantity=D(0)), timezone.now())])
+    one = Hearing(context)
+    one.take([Heard(replace(GOOD, kind="Funding", price=D(0), quantity=D(0)), timezone.now())])
     assert _told("execution_not_booked") == []
     assert not Fill.objects.exists()
 
@@ -118,6 +120,30 @@ def test_a_spoilt_transaction_is_never_used_further(world: ApiWorld, context: An
     with pytest.raises(IntegrityError), transaction.atomic(), plan_skipped(context, plan):
         raise IntegrityError("a rule of the table")
     assert _told("plan_step_failed") == []
+
+
+def test_while_a_plan_closes_or_a_position_is_unexplained_nothing_is_re_armed_there(
+    world: ApiWorld, context: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long, elsewhere = world.placed(), world.placed("BBBUSDT")
+    short = Plan.objects.get(pk=world.place(world.signal(direction=-1)).plan_id)
+    allowed: dict[int, bool] = {}
+
+    def noted(*, plan: Plan, market: MarketView, **_: Any) -> None:
+        allowed[plan.pk] = market.entries_allowed
+
+    monkeypatch.setattr(hearing, "plan_step", noted)
+    one = Hearing(context, entries_allowed=True)
+    one.step({long.pk, short.pk, elsewhere.pk})
+    assert allowed == {long.pk: True, short.pk: True, elsewhere.pk: True}
+    Plan.objects.filter(pk=long.pk).update(status="closing")
+    one.step({short.pk, elsewhere.pk})
+    assert allowed == {long.pk: True, short.pk: False, elsewhere.pk: True}
+    Plan.objects.filter(pk=long.pk).update(status="closed")
+    finding = world.finding("BBBUSDT/2")
+    ReconciliationFinding.objects.filter(pk=finding.pk).update(symbol="BBBUSDT")
+    one.step({short.pk, elsewhere.pk})
+    assert allowed == {long.pk: True, short.pk: True, elsewhere.pk: False}
 
 
 def test_a_comparison_that_cannot_be_written_is_told_and_concludes_nothing(context: Any) -> None:

@@ -13,7 +13,7 @@ from django.utils import timezone
 from avigrid.kernel.errors import Rejected, Retryable
 from risk.services.limits import limits_update
 from tests.support.api_world import ApiWorld
-from trading.models import Order, OutboxEvent, Position
+from trading.models import Order, OutboxEvent, Plan, Position, ReconciliationFinding
 from trading.runtime.breakers import Breakers
 from trading.runtime.cancelling import Cancelling
 from trading.runtime.sending import Sender
@@ -115,6 +115,36 @@ def test_the_days_budget_of_orders_holds_entries_and_never_exits(world: ApiWorld
     assert sender._may_send(_exit(first, "close"), MARK)
     _limits(world, orders_per_day=2)
     assert sender._may_send(second, MARK)
+
+
+def test_while_a_plan_closes_its_symbol_opens_nothing_on_the_other_side_either(world: ApiWorld, sender: Sender) -> None:
+    """Checked where it is sent: the click was long before, and a grid re-arms its rungs without one."""
+    long, elsewhere = world.placed(), world.placed("BBBUSDT")
+    short = Plan.objects.get(pk=world.place(world.signal(direction=-1)).plan_id)
+    Plan.objects.filter(pk=long.pk).update(status="closing")
+    entries = {plan.pk: plan.orders.select_related("plan").get(role="entry") for plan in (short, elsewhere)}
+    assert sender._may_send(entries[elsewhere.pk], MARK)
+    assert not sender._may_send(entries[short.pk], MARK)
+    entries[short.pk].refresh_from_db()
+    assert entries[short.pk].status == "intent"  # it waits, and is withdrawn once it is too old
+    Position.objects.create(
+        account=world.account, symbol="AAAUSDT", position_idx=2, size=-entries[short.pk].quantity, entry_value_usd=100
+    )
+    close = _exit(entries[short.pk], "close")
+    Order.objects.filter(pk=close.pk).update(side="Buy")
+    assert sender._may_send(Order.objects.select_related("plan").get(pk=close.pk), MARK)
+    Plan.objects.filter(pk=long.pk).update(status="closed")
+    assert sender._may_send(entries[short.pk], MARK)
+
+
+def test_where_a_position_is_unexplained_nothing_opens(world: ApiWorld, sender: Sender) -> None:
+    order, elsewhere = _entry(world), _entry(world, "BBBUSDT")
+    finding = world.finding()
+    ReconciliationFinding.objects.filter(pk=finding.pk).update(symbol="AAAUSDT")
+    assert not sender._may_send(order, MARK)
+    assert sender._may_send(elsewhere, MARK)
+    ReconciliationFinding.objects.filter(pk=finding.pk).update(is_open=False)
+    assert sender._may_send(order, MARK)
 
 
 def test_refused_take_profits_pause_and_closes_never_do(world: ApiWorld, sender: Sender) -> None:
