@@ -1,5 +1,6 @@
 """Counts every call of the API for its address, before anybody asks who calls: what is refused counts as well."""
 
+import math
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
@@ -22,7 +23,7 @@ class AddressLimitMiddleware:
         throttle = AddressThrottle()
         if throttle.may_call():
             return self.get_response(request)
-        wait_s = int(throttle.wait()) + 1
+        wait_s = math.ceil(throttle.wait())
         sentence = f"Request was throttled. Expected available in {wait_s} seconds."
         refused = problem_answer(429, "throttled", sentence)
         refused["Retry-After"] = str(wait_s)

@@ -10,7 +10,7 @@ from rest_framework.throttling import SimpleRateThrottle
 
 from accounts.core.context import current_origin
 from accounts.selectors.people import user_role
-from avigrid.common.rate_window import take
+from avigrid.common.rate_window import wait_s
 
 if TYPE_CHECKING:  # that module reads the settings that name this one
     from rest_framework.views import APIView
@@ -24,7 +24,7 @@ class _Counter(SimpleRateThrottle):
 
     num_requests: int
     duration: int
-    now: float
+    _wait_s = 0.0
 
     def allow_request(self, request: Request, view: "APIView") -> bool:
         return self.rate is None or self._may(str(self.get_cache_key(request, view)))
@@ -37,12 +37,11 @@ class _Counter(SimpleRateThrottle):
             return True
 
     def _count(self, key: str) -> bool:
-        self.now = self.timer()
-        return take(key, limit=self.num_requests, window_s=self.duration, now_s=self.now)
+        self._wait_s = wait_s(key, limit=self.num_requests, window_s=self.duration, now_s=self.timer())
+        return not self._wait_s
 
     def wait(self) -> float:
-        """Until the window ends: by then there is room again."""
-        return float(self.duration - self.now % self.duration)
+        return self._wait_s
 
 
 class AddressThrottle(_Counter):

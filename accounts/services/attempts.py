@@ -1,12 +1,14 @@
 """How often one address may try to log in or guess a code, on a page or over the API: both use up the same number."""
 
+import math
+
 import structlog
 from django.utils import timezone
 from redis import RedisError
 from rest_framework.throttling import SimpleRateThrottle
 
 from accounts.core.context import current_origin
-from avigrid.common.rate_window import take
+from avigrid.common.rate_window import wait_s
 
 log = structlog.get_logger(__name__)
 
@@ -23,11 +25,10 @@ def attempt_wait_s(scope: str) -> int:
     key = SimpleRateThrottle.cache_format % {"scope": scope, "ident": current_origin().ip or "unknown"}
     now_s = timezone.now().timestamp()
     try:
-        fits = take(key, limit=limit, window_s=window_s, now_s=now_s)
+        return math.ceil(wait_s(key, limit=limit, window_s=window_s, now_s=now_s))
     except RedisError as error:
         log.warning("throttle_without_cache", scope=scope, error=type(error).__name__)
         return 0
-    return 0 if fits else int(window_s - now_s % window_s) + 1
 
 
 class _Rate(SimpleRateThrottle):

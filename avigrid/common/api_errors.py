@@ -1,5 +1,6 @@
 """Every refusal of the API as a problem body (RFC 9457) with a stable code. Bad input is a 4xx that names the field."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -51,9 +52,14 @@ def problem(
     return Response(body, status=status_code, content_type=CONTENT_TYPE)
 
 
-def problem_answer(status_code: int, code: str, detail: str) -> JsonResponse:
+def problem_answer(
+    status_code: int, code: str, detail: str, *, errors: Mapping[str, list[str]] | None = None
+) -> JsonResponse:
     """The same outside of the API framework: middleware, lockout."""
-    return JsonResponse(_body(status_code, code, detail), status=status_code, content_type=CONTENT_TYPE)
+    body = _body(status_code, code, detail)
+    if errors:
+        body["errors"] = dict(errors)
+    return JsonResponse(body, status=status_code, content_type=CONTENT_TYPE)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -148,4 +154,4 @@ def _headers(error: exceptions.APIException, response: Response) -> None:
     if getattr(error, "auth_header", None):
         response["WWW-Authenticate"] = error.auth_header  # type: ignore[attr-defined]
     if getattr(error, "wait", None):
-        response["Retry-After"] = str(int(error.wait) + 1)  # type: ignore[attr-defined]
+        response["Retry-After"] = str(math.ceil(error.wait))  # type: ignore[attr-defined]

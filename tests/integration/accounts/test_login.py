@@ -307,7 +307,7 @@ def test_an_address_may_only_try_so_often(page: str, scope: str, monkeypatch: py
         answers.append(client.post(page, form))
     assert [answer.status_code for answer in answers[:3]] == [403 if page.endswith("fresh/") else 401] * 3
     assert answers[3].status_code == 429
-    assert 0 < int(answers[3]["Retry-After"]) <= 3600
+    assert 0 < int(answers[3]["Retry-After"]) <= 3600 + 1200  # the next hour still sees a third of them at its start
     assert client.get(page).status_code == 200
 
 
