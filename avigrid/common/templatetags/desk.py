@@ -1,6 +1,7 @@
 """How numbers look on pages: plain decimals, thin thousands, a sign before money that was won or lost."""
 
 import json
+import re
 from collections.abc import Sequence
 from decimal import Decimal
 
@@ -14,6 +15,8 @@ from avigrid.common.spoken import said, unit_name, worded
 register = template.Library()
 DASH = "–"
 NARROW_SPACE = "\u202f"
+NO_BREAK = "\u00a0"
+_BEFORE_PERCENT = re.compile(r"(?<=\d) (?=%)")
 
 
 def _grouped(value: Decimal, places: int) -> str:
@@ -79,13 +82,13 @@ def r_multiple(value: object) -> str | SafeString:
 @register.filter
 def percent(ratio: object) -> str:
     number = _decimal(ratio)
-    return DASH if number is None else f"{number * 100:.0f} %"
+    return DASH if number is None else f"{number * 100:.0f}{NO_BREAK}%"
 
 
 @register.filter
 def percent_fine(ratio: object) -> str:
     number = _decimal(ratio)
-    return DASH if number is None else f"{number * 100:.2f} %"
+    return DASH if number is None else f"{number * 100:.2f}{NO_BREAK}%"
 
 
 @register.filter
@@ -142,8 +145,8 @@ def words(code: object) -> str:
 
 @register.filter(name="said")
 def said_filter(text: object) -> str:
-    """A sentence that is stored in English, in the reader's language."""
-    return said(str(text)) if text else ""
+    """A sentence that is stored in English, in the reader's language; no line begins with a percent sign."""
+    return _BEFORE_PERCENT.sub(NO_BREAK, said(str(text))) if text else ""
 
 
 @register.filter

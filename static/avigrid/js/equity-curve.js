@@ -10,20 +10,31 @@
   const moment = (s) => { const d = new Date(s * 1000); return `${d.getFullYear()}-${pad(d.getMonth() + 1)}-${pad(d.getDate())} ${pad(d.getHours())}:${pad(d.getMinutes())}`; };
   let plots = [], data = null;
 
-  const axis = (values, size) => ({ stroke: colour("--ink-2"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line") }, values, size });
+  // as wide as the longest number of both: the two charts share one cursor
+  const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, "Noto Sans", sans-serif';
+  const TICK_AND_GAPS = 22;
+  const room = (labels) => {
+    const pen = document.createElement("canvas").getContext("2d");
+    pen.font = FONT;
+    return Math.ceil(Math.max(...labels.map((text) => pen.measureText(text).width))) + TICK_AND_GAPS;
+  };
+  const axis = (values, size) => ({ stroke: colour("--ink-2"), font: FONT, grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line") }, values, size });
   const draw = () => {
     plots.forEach((plot) => plot.destroy());
     const width = box.clientWidth, sync = { key: "equity" };
     const deepest = Math.min(...data.drawdown_ratio), places = deepest > -0.001 ? 4 : 2;
+    const usd = (v) => v.toLocaleString("en", { maximumFractionDigits: 2 }), percent = (v) => `${(v * 100).toFixed(places).replace("-", "−")}\u00a0%`;
+    const extremes = [Math.min(...data.equity_usd), Math.max(...data.equity_usd)];
+    const size = room([...extremes.map((v) => v.toLocaleString("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 })), percent(deepest), percent(1.1 * deepest)]);
     const make = (height, label, values, series, format) => new uPlot({
       width, height, cursor: { sync, y: false }, legend: { show: false },
       series: [{}, { label, width: 1.5, points: { show: false }, ...series }],
-      axes: [axis((plot, ticks, index, space, step) => ticks.map((s) => (step >= 86400 ? moment(s).slice(5, 10) : moment(s).slice(11))), 28), axis((plot, ticks) => ticks.map(format), 74)],
+      axes: [axis((plot, ticks, index, space, step) => ticks.map((s) => (step >= 86400 ? moment(s).slice(5, 10) : moment(s).slice(11))), 28), axis((plot, ticks) => ticks.map(format), size)],
       hooks: { setCursor: [(plot) => tell(plot.cursor.idx)] },
     }, [data.time_s, values], box);
     plots = [
-      make(250, box.dataset.equity, data.equity_usd, { stroke: colour("--accent") }, (v) => v.toLocaleString("en", { maximumFractionDigits: 2 })),
-      make(130, box.dataset.drawdown, data.drawdown_ratio, { stroke: colour("--loss"), fill: colour("--loss") + "33" }, (v) => `${(v * 100).toFixed(places)} %`),
+      make(250, box.dataset.equity, data.equity_usd, { stroke: colour("--accent") }, usd),
+      make(130, box.dataset.drawdown, data.drawdown_ratio, { stroke: colour("--loss"), fill: colour("--loss") + "33" }, percent),
     ];
   };
   const tell = (index) => {

@@ -56,3 +56,11 @@ def test_signs_and_colours() -> None:
     assert desk.magnitude(-0.21) == "0.21"
     assert desk.json_lines({"stop_price": "97.5"}) == 'stop_price: "97.5"'
     assert desk.json_lines(None) == ""
+
+
+def test_no_line_ends_between_a_number_and_its_percent_sign() -> None:
+    assert desk.percent(Decimal("0.5")) == "50\u00a0%"
+    assert desk.percent_fine(Decimal("-0.02174")) == "-2.17\u00a0%"
+    assert desk.said_filter("close 1001 to 1100 (+9.89 %)") == "close 1001 to 1100 (+9.89\u00a0%)"
+    with translation.override("ru"):
+        assert "2.17\u00a0%" in desk.said_filter("close 1 to 2 (2.17 %)")

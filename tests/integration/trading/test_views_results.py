@@ -46,7 +46,7 @@ def test_results_in_numbers(world: ApiWorld, viewer: Client) -> None:
     world.closed("AAAUSDT", "42", "2")  # net 40 = 2 R
     world.closed("BBBUSDT", "-19", "1", hours_ago=2)  # net -20 = -1 R
     page = get(viewer, "/performance/?range=7d")
-    for text in ("+20.00", "50 %", "2.00", "+0.50 R", "+2.00 R", "−1.00 R"):
+    for text in ("+20.00", "50\u00a0%", "2.00", "+0.50 R", "+2.00 R", "−1.00 R"):
         assert text in page, text
     assert "+0.0 … +0.5 R: 0" in page
     assert "+2.0 … +2.5 R: 1" in page
