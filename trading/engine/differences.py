@@ -66,6 +66,8 @@ class BookedOrder:
     sent_age_ms: int
     """Since it was submitted; an order younger than the grace period is still on its way."""
     plan_is_open: bool
+    venue_updated_ms: int = 0
+    """Of the newest word of the venue's that is booked: an older row says nothing new."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,8 @@ class Books:
     positions: Sequence[BookedPosition]
     known_executions: frozenset[str]
     """References."""
+    busy: frozenset[tuple[str, int]] = frozenset()
+    """Positions with an open plan or a live order: what the books lack there is not older than these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,7 @@ class VenuePicture:
     positions: Sequence[VenuePosition] | None
     executions: Sequence[Execution] | None
     looked_up: Mapping[str, VenueOrder | None] = field(default_factory=dict)
-    """Answers for single orders that the list lacked; a missing key means: not asked or no answer."""
+    """Answers for single orders about which list and books disagree; a missing key means: not asked or no answer."""
     history_start_ms: int = 0
     """How far back the venue's executions reach."""
 
@@ -171,6 +175,9 @@ def order_differences(books: Books, venue: VenuePicture, *, grace_ms: int) -> li
             continue
         done = books.done_orders.get(row.order_link_id)
         if done is not None:
+            asked = venue.looked_up.get(row.order_link_id)
+            if row.updated_ms < done.venue_updated_ms or asked is None or not asked.is_open:
+                continue  # it ended while the list was on its way, or nobody could say
             found.append(
                 Difference(
                     Kind.ORDER_REVIVED,
@@ -214,7 +221,7 @@ def position_differences(books: Books, venue: VenuePicture) -> list[Difference]:
         subject = f"{symbol}/{position_idx}"
         numbers: dict[str, Number] = {"books": plain(booked_size), "venue": plain(held_size)}
         if booked_size != held_size:
-            nothing_booked = booked is None or booked.fill_count == 0
+            nothing_booked = (booked is None or booked.fill_count == 0) and key not in books.busy
             if held is not None and nothing_booked and held.created_ms < venue.history_start_ms:
                 found.append(
                     Difference(

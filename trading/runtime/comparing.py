@@ -1,6 +1,6 @@
 """What every part of a reconciliation shares: whose turn it is, our side of the picture, and how findings end."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -11,7 +11,7 @@ from trading.engine.differences import BookedOrder, Books, Difference, Kind
 from trading.models import ReconciliationFinding
 from trading.runtime.context import Context
 from trading.runtime.hearing import Hearing
-from trading.selectors.books import booked_positions, done_orders, live_orders
+from trading.selectors.books import booked_positions, busy_positions, done_orders, live_orders
 from trading.services.findings import finding_close
 from trading.services.intents import installation
 
@@ -63,19 +63,20 @@ class Comparing:
             live_orders=live,
             done_orders=done_orders(self.context.account_id, links, self.context.now()),
             positions=booked_positions(self.context.account_id),
+            busy=busy_positions(self.context.account_id),
             known_executions=frozenset(known),
         )
 
     def live_orders(self) -> list[BookedOrder]:
         return live_orders(self.context.account_id, self.context.now())
 
-    def close_gone(self, found: list[Difference], kinds: tuple[Kind, ...]) -> None:
-        """Open findings of these kinds whose cause is not seen any more."""
+    def close_gone(self, found: list[Difference], kinds: tuple[Kind, ...], *, unproven: Set[str] = frozenset()) -> None:
+        """Open findings of these kinds whose cause is not seen any more; `unproven` subjects were not judged."""
         still = {(row.kind.value, row.subject[:100]) for row in found}
         for finding in ReconciliationFinding.objects.filter(
             account_id=self.context.account_id, is_open=True, kind__in=[kind.value for kind in kinds]
         ):
-            if (finding.kind, finding.subject) not in still:
+            if (finding.kind, finding.subject) not in still and finding.subject not in unproven:
                 finding_close(
                     finding=finding, now=self.context.now(), resolution="gone", proof="venue and books agree again"
                 )

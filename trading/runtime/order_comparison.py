@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 import structlog
 
@@ -43,6 +44,7 @@ class OrderComparison:
                 log.warning("evidence_unavailable", order=order.order_link_id, code=error.code)
                 continue  # no answer: this order stays as it is believed to be
             looked_up[order.order_link_id], executions[order.order_link_id] = evidence
+        looked_up |= self._revived(listed)
         picture = VenuePicture(listed, None, None, looked_up)
         found = differences.order_differences(
             self.work.picture(self.work.live_orders(), set(), listed=listed), picture, grace_ms=GRACE_MS
@@ -51,8 +53,10 @@ class OrderComparison:
         with self.work.books():
             for difference in found:
                 self._order_repair(run, difference, picture, executions, effects)
+            over = self.work.picture([], set(), listed=listed).done_orders
             for row in listed:
-                if not differences.is_position_stop(row):
+                # The list is older than the books by now: what ended since is not taken back to life by it.
+                if not differences.is_position_stop(row) and row.order_link_id not in over:
                     self.work.hearing.order_row(row, effects, is_query=True)
             self.work.close_gone(found, (Kind.ORDER_FOREIGN,))
             self.work.hearing.step(effects.plans)
@@ -88,6 +92,20 @@ class OrderComparison:
                 now = self.work.context.now()
                 finding_note(run=run, difference=difference, now=now, action="taken over", repaired=True)
                 found.append(difference)
+        return found
+
+    def _revived(self, listed: list[VenueOrder]) -> dict[str, VenueOrder | None]:
+        """Listed as live and over in the books: it may have ended while the list was on its way, so it is asked for."""
+        done = self.work.picture([], set(), listed=listed).done_orders
+        found: dict[str, VenueOrder | None] = {}
+        for link, order in done.items():
+            self.work.keep()
+            try:
+                found[link] = patiently(
+                    partial(self.work.context.gateway.order, symbol=order.symbol, order_link_id=link)
+                )
+            except AviGridError as error:
+                log.warning("evidence_unavailable", order=link, code=error.code)
         return found
 
     def _evidence(self, order: BookedOrder) -> tuple[VenueOrder | None, list[Execution]]:
@@ -130,7 +148,8 @@ class OrderComparison:
                 order_event_apply(order=order, event=OrderEventKind.MISSING, now=now, evidence="not listed, not found")
                 finding_note(run=run, difference=difference, now=now, action="unknown until evidence", repaired=True)
         elif difference.kind is Kind.ORDER_REVIVED:
-            row = next(row for row in picture.open_orders or () if row.order_link_id == link)
+            row = picture.looked_up[link]
+            assert row is not None
             self.work.hearing.order_row(row, effects, is_query=True)
             order.refresh_from_db()
             action = "adopted back"

@@ -1,5 +1,9 @@
 """What is done about each difference in positions. Inside the books' transaction."""
 
+import structlog
+from django.db import transaction
+
+from avigrid.kernel.errors import Rejected
 from avigrid.kernel.portfolio import VenuePosition
 from risk.core.states import State, StateSource
 from risk.selectors.limits import limits_of
@@ -11,6 +15,7 @@ from trading.runtime.hearing import Hearing
 from trading.services.adoption import old_position_book, position_adopt
 from trading.services.findings import finding_note
 
+log = structlog.get_logger(__name__)
 _ACTIONS = {
     Kind.POSITION_MISMATCH: "symbol halted",
     Kind.POSITION_FOREIGN: "no new risk on this symbol",
@@ -25,7 +30,12 @@ def position_repair(
     now = context.now()
     if difference.kind is Kind.POSITION_OLD:
         assert held is not None
-        plan = _adopt(context, held)
+        try:
+            with transaction.atomic():
+                plan = _adopt(context, held)
+        except Rejected as error:  # somebody placed a plan there meanwhile: the next run judges anew
+            log.warning("position_not_adopted", symbol=held.symbol, code=error.code)
+            return
         finding_note(
             run=run,
             difference=difference,

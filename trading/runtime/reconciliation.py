@@ -6,7 +6,6 @@ anything is called unexplained. A question without an answer ends the run as `in
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import structlog
 from django.db.models import Max
@@ -14,9 +13,7 @@ from django.db.models import Max
 from avigrid.common import push
 from avigrid.common.leases import LeaseLost
 from avigrid.kernel.errors import AviGridError
-from avigrid.kernel.portfolio import VenuePosition
-from trading.engine import differences
-from trading.engine.differences import Difference, Kind, VenuePicture
+from trading.engine.differences import Difference, Kind
 from trading.models import EquitySnapshot, ReconciliationFinding, ReconciliationRun, Severity
 from trading.runtime import gauges
 from trading.runtime.asking import patiently
@@ -24,9 +21,9 @@ from trading.runtime.comparing import Comparing
 from trading.runtime.context import Context
 from trading.runtime.faults import fault_point
 from trading.runtime.hearing import Hearing
-from trading.runtime.history import HISTORY_MS, History
+from trading.runtime.history import History
 from trading.runtime.order_comparison import OrderComparison
-from trading.runtime.position_repair import position_repair
+from trading.runtime.position_comparison import PositionComparison
 from trading.runtime.wallet import wallet_check
 from trading.services.equity import TOLERATED_USD, balance_gap, equity_store
 from trading.services.findings import finding_note
@@ -36,24 +33,21 @@ log = structlog.get_logger(__name__)
 
 _LEDGER_MS = 90 * 24 * 3_600_000
 _OVERLAP_MS = 10 * 60_000
-_SECOND_LOOK = 2
-_POSITION_KINDS = (Kind.POSITION_FOREIGN, Kind.POSITION_MISMATCH, Kind.STOP_MISSING, Kind.EXITS_EXCEED)
-"""Looked for again with every look at positions, and closed when their cause is gone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """`status`: good, findings, incomplete (an answer was missing), busy (it is another process's turn)."""
+    """`status`: good, findings, incomplete (an answer was missing), busy (it is another process's turn).
+
+    Good or findings: every question was answered, and the account may trade. What is critical keeps new risk out of its
+    own symbol: entries wait there until it is settled (`trading.selectors.findings.critical_symbols`).
+    """
 
     status: str
     critical: int = 0
     warnings: int = 0
     infos: int = 0
     error: str = ""
-
-    @property
-    def is_good(self) -> bool:
-        return self.status in ("good", "findings") and self.critical == 0
 
 
 class Reconciler:
@@ -63,6 +57,7 @@ class Reconciler:
         self.work = Comparing(context, hearing, drain)
         self.history = History(self.work)
         self.orders = OrderComparison(self.work)
+        self.positions = PositionComparison(self.work, self.history)
 
     def run(self, scope: str) -> Result:
         """Scopes: orders, positions, wallet; start, reconnect, full and manual look at everything."""
@@ -87,7 +82,7 @@ class Reconciler:
             if everything or scope == "orders":
                 found += self.orders.compare(run)
             if everything or scope == "positions":
-                found += self._positions(run)
+                found += self.positions.compare(run)
             if everything or scope == "wallet":
                 found += self._wallet(run)
         except AviGridError as error:
@@ -101,38 +96,6 @@ class Reconciler:
         ).count()
         status = "findings" if found or still_open else "good"
         return self._finish(run, Result(status, max(counts[0], still_open), counts[1], counts[2]), found)
-
-    # -- positions ----------------------------------------------------------------------------------------------
-
-    def _positions(self, run: ReconciliationRun) -> list[Difference]:
-        found: list[Difference] = []
-        rows: list[VenuePosition] = []
-        for look in range(_SECOND_LOOK):
-            self.work.keep()
-            rows = patiently(self.context.gateway.positions)
-            self.work.drain()
-            found = differences.position_differences(
-                self.work.picture([], set()),
-                VenuePicture(None, rows, None, history_start_ms=self.context.exchange_ms() - HISTORY_MS),
-            )
-            if not any(row.kind is Kind.POSITION_MISMATCH for row in found) or look == _SECOND_LOOK - 1:
-                break
-            end_ms = self.context.exchange_ms() + 60_000  # a fill may have happened between the two answers
-            start_ms = end_ms - 3_600_000
-            self.history.book(
-                run, patiently(partial(self.context.gateway.executions, start_ms=start_ms, end_ms=end_ms))
-            )
-        self.context.positions.clear()
-        self.context.positions.update({(row.symbol, row.position_idx): row for row in rows})
-        if any(row.kind is not Kind.POSITION_MISMATCH for row in found) or not found:
-            listed = patiently(self.context.gateway.open_orders)
-            found += differences.exit_differences(self.work.picture([], set()), VenuePicture(listed, rows, None))
-        held = {f"{row.symbol}/{row.position_idx}": row for row in rows}
-        with self.work.books():
-            for difference in found:
-                position_repair(self.context, self.work.hearing, run, difference, held.get(difference.subject))
-            self.work.close_gone(found, _POSITION_KINDS)
-        return found
 
     # -- wallet -------------------------------------------------------------------------------------------------
 

@@ -40,6 +40,20 @@ def booked_positions(account_id: int) -> list[BookedPosition]:
     return found
 
 
+def busy_positions(account_id: int) -> frozenset[tuple[str, int]]:
+    """Where a plan is open or an order live: what appears there may be its first fill."""
+    plans = Plan.objects.filter(account_id=account_id, status__in=OPEN_PLAN_STATUSES)
+    orders = Order.objects.filter(account_id=account_id, status__in=LIVE_STATUSES)
+    keys = ("symbol", "position_idx")
+    return frozenset(plans.values_list(*keys)) | frozenset(orders.values_list(*keys))
+
+
+def fill_counts(account_id: int) -> dict[str, int]:
+    """How many fills each position has been told of, by "symbol/index"."""
+    rows = Position.objects.filter(account_id=account_id).values_list("symbol", "position_idx", "fill_count")
+    return {f"{symbol}/{position_idx}": count for symbol, position_idx, count in rows}
+
+
 def _order(row: Order, now: datetime) -> BookedOrder:
     age = now - row.submitted_at if row.submitted_at else timedelta(0)
     return BookedOrder(
@@ -53,4 +67,5 @@ def _order(row: Order, now: datetime) -> BookedOrder:
         reduce_only=row.reduce_only,
         sent_age_ms=int(age.total_seconds() * 1000),
         plan_is_open=row.plan.is_open,
+        venue_updated_ms=row.venue_updated_ms,
     )

@@ -19,7 +19,17 @@ from risk.selectors.limits import limits_of
 from risk.services.states import tighten
 from trading.avi5.config import Profile
 from trading.avi5.spec import Grain, PlanSpec, RungSpec
-from trading.models import OPEN_PLAN_STATUSES, Fill, Order, Plan, PlanOrigin, PlanStatus, Position
+from trading.models import (
+    OPEN_PLAN_STATUSES,
+    Fill,
+    LedgerEntry,
+    LedgerKind,
+    Order,
+    Plan,
+    PlanOrigin,
+    PlanStatus,
+    Position,
+)
 from trading.selectors.fee_rates import fee_rates_of
 from trading.services.folding import plan_totals_refresh, position_fold
 from trading.services.intents import installation
@@ -109,9 +119,7 @@ def position_accept(
     price = (held.mark_price or held.avg_price if held else None) or mark_price or average
     if price is None:
         raise Rejected(f"Nobody knows a price of {symbol}.", code="no_price")
-    plan = Plan.objects.filter(
-        account_id=account_id, symbol=symbol, position_idx=position_idx, status__in=OPEN_PLAN_STATUSES
-    ).first()
+    plan = open_plan(account_id, symbol, position_idx)
     fill = opening_book(
         account_id=account_id,
         symbol=symbol,
@@ -139,8 +147,10 @@ def position_adopt(
 ) -> Plan:
     """A plan around the booked position: no more entries, a stop (the venue's own, else 5 % away), closable by anybody.
 
-    The symbol is tightened to REDUCING: somebody should look. Raises Rejected `not_booked`.
+    The symbol is tightened to REDUCING: somebody should look. Raises Rejected `not_booked`, `plan_open`.
     """
+    if open_plan(account_id, held.symbol, held.position_idx) is not None:
+        raise Rejected(f"The position in {held.symbol} belongs to a plan.", code="plan_open")
     position = Position.objects.filter(
         account_id=account_id, symbol=held.symbol, position_idx=held.position_idx
     ).first()
@@ -192,10 +202,7 @@ def position_adopt(
         closed_at=now,
         reason="stands for a position that was found",
     )
-    unclaimed = Fill.objects.filter(
-        account_id=account_id, symbol=held.symbol, position_idx=held.position_idx, plan__isnull=True
-    )
-    unclaimed.filter(side=entry.side).update(plan=plan, order=entry)
+    _claim(position, plan, entry)
     plan_totals_refresh(plan)
     audit(
         actor=actor,
@@ -214,6 +221,29 @@ def position_adopt(
         now=now,
     )
     return plan
+
+
+def open_plan(account_id: int, symbol: str, position_idx: int) -> Plan | None:
+    return Plan.objects.filter(
+        account_id=account_id, symbol=symbol, position_idx=position_idx, status__in=OPEN_PLAN_STATUSES
+    ).first()
+
+
+def _claim(position: Position, plan: Plan, entry: Order) -> None:
+    """The fills that built what is held now, with their fees: what was bought and sold before is nobody's."""
+    unclaimed = Fill.objects.filter(
+        account_id=plan.account_id,
+        symbol=plan.symbol,
+        position_idx=plan.position_idx,
+        side=entry.side,
+        plan__isnull=True,
+        executed_at__gte=position.opened_at,
+    )
+    references = [fill.reference for fill in unclaimed]
+    LedgerEntry.objects.filter(
+        account_id=plan.account_id, kind__in=(LedgerKind.FEE, LedgerKind.TRADE), reference__in=references
+    ).update(plan=plan)
+    unclaimed.update(plan=plan, order=entry)
 
 
 def _spec(

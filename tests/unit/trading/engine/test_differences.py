@@ -136,17 +136,27 @@ def test_orders_on_their_way_are_left_alone() -> None:
 
 def test_a_live_order_we_thought_done_is_revived_and_a_strangers_is_foreign() -> None:
     listed = [venue_order(), venue_order("", order_id="v9"), venue_order("av-9-e0-0-0")]
-    found = order_differences(
-        books(done=[booked(status=OrderStatus.CANCELLED, plan_is_open=False)]),
-        VenuePicture(listed, None, None),
-        grace_ms=0,
-    )
+    ours = books(done=[booked(status=OrderStatus.CANCELLED, plan_is_open=False)])
+    found = order_differences(ours, VenuePicture(listed, None, None, {"av-1-e0-0-0": venue_order()}), grace_ms=0)
     assert [(row.kind, row.subject) for row in found] == [
         (Kind.ORDER_REVIVED, "av-1-e0-0-0"),
         (Kind.ORDER_FOREIGN, "v9"),
         (Kind.ORDER_FOREIGN, "av-9-e0-0-0"),
     ]
     assert found[2].numbers["has_our_prefix"] == 1
+
+
+def test_a_list_that_is_older_than_the_order_revives_nothing() -> None:
+    listed = [venue_order(updated_ms=5)]
+    ended = booked(status=OrderStatus.FILLED, venue_updated_ms=5)
+    asked = {"av-1-e0-0-0": venue_order(updated_ms=5)}
+    assert kinds(order_differences(books(done=[ended]), VenuePicture(listed, None, None, asked), grace_ms=0)) == [
+        Kind.ORDER_REVIVED
+    ]
+    newer = replace(ended, venue_updated_ms=6)
+    assert order_differences(books(done=[newer]), VenuePicture(listed, None, None, asked), grace_ms=0) == []
+    for answers in ({}, {"av-1-e0-0-0": None}, {"av-1-e0-0-0": venue_order(status="Filled")}):
+        assert order_differences(books(done=[ended]), VenuePicture(listed, None, None, answers), grace_ms=0) == []
 
 
 def test_the_venues_own_stop_is_nobodys_order() -> None:
@@ -171,6 +181,8 @@ def test_older_than_the_history_is_adoptable_only_where_nothing_was_booked() -> 
     picture = VenuePicture(None, [position()], None, history_start_ms=5_000)
     assert kinds(position_differences(books(), picture)) == [Kind.POSITION_OLD]
     assert kinds(position_differences(books(size="1"), picture)) == [Kind.POSITION_MISMATCH]
+    at_work = replace(books(), busy=frozenset({("BTCUSDT", 1)}))
+    assert kinds(position_differences(at_work, picture)) == [Kind.POSITION_MISMATCH]
     young = VenuePicture(None, [position(created_ms=5_000)], None, history_start_ms=5_000)
     assert kinds(position_differences(books(), young)) == [Kind.POSITION_MISMATCH]
 
