@@ -139,9 +139,9 @@ def _pending_user(pending: dict[str, object] | None) -> User | None:
 
 
 def _next(request: HttpRequest) -> str:
-    """Only our own pages."""
+    """Only our own pages, by their path: what has no slash would be taken for a page's name."""
     target = request.POST.get("next") or request.GET.get("next") or ""
-    safe = url_has_allowed_host_and_scheme(
+    safe = target.startswith("/") and url_has_allowed_host_and_scheme(
         target, allowed_hosts={request.get_host()}, require_https=request.is_secure()
     )
     return target if safe and target != reverse("accounts:login") else settings.LOGIN_REDIRECT_URL

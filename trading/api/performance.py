@@ -74,6 +74,7 @@ class PerformanceView(APIView):
 
 def _days(request: Request) -> int:
     given = request.query_params.get("days", "30")
-    if not (given.isascii() and given.isdigit() and 1 <= int(given[:9]) <= _MOST_DAYS):
+    days = int(given) if given.isascii() and given.isdigit() and len(given) < 9 else 0
+    if not 1 <= days <= _MOST_DAYS:
         raise ValidationError({"days": [f"A number from 1 to {_MOST_DAYS} is expected."]})
-    return int(given)
+    return days

@@ -1,5 +1,6 @@
 """What a research run is asked to do, read from JSON. Every refusal names the field and its limit."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ MOST_SYMBOLS = 50
 MOST_DAYS = 1_000
 HIGHEST_FEE = Decimal("0.01")
 """One percent: above it somebody has written percent where a ratio belongs."""
+_SYMBOL = re.compile(r"[A-Z0-9]{1,32}")
 LANGUAGES = ("en", "ru")
 KINDS = ("backtest", "sweep", "calibrate")
 _COMMON = frozenset({"symbols", "config", "from", "to", "r_usd", "equity_usd", "taker_fee", "maker_fee"})
@@ -116,8 +118,8 @@ def _fee(raw: object, name: str, *, lowest: Decimal) -> Decimal:
 
 
 def _symbols(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
-        raise InvalidRequest("symbols must be a list of names", field="symbols")
+    if not isinstance(value, list) or not all(isinstance(item, str) and _SYMBOL.fullmatch(item) for item in value):
+        raise InvalidRequest("symbols must be a list of names of capital letters and digits", field="symbols")
     unique = tuple(dict.fromkeys(value))
     if not 1 <= len(unique) <= MOST_SYMBOLS:
         raise InvalidRequest(f"symbols must be 1 to {MOST_SYMBOLS}, got {len(unique)}", field="symbols")

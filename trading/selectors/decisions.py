@@ -125,4 +125,7 @@ def _position(cursor: str) -> tuple[datetime, int] | None:
     first, _, second = cursor.partition("-")
     if not (first.isdecimal() and second.isdecimal() and len(first) < 16 and len(second) < 16):
         return None
-    return datetime.fromtimestamp(int(first) / 1000, UTC), int(second)
+    try:
+        return datetime.fromtimestamp(int(first) / 1000, UTC), int(second)
+    except (ValueError, OverflowError, OSError):
+        return None  # beyond the calendar

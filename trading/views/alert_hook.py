@@ -1,6 +1,5 @@
 """Where Alertmanager knocks. Its token is its only right: it can tell, and halt where the operator allowed it."""
 
-import json
 from hmac import compare_digest
 
 import structlog
@@ -10,6 +9,7 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
 from accounts.permissions.http import requires
+from avigrid.common.json_input import UnfitJson, read_json
 from trading.services.alert_hook import outside_alerts_take, read_alerts
 
 log = structlog.get_logger(__name__)
@@ -27,8 +27,8 @@ def alertmanager_hook(request: HttpRequest) -> JsonResponse:
         log.warning("alert_webhook_refused")
         return JsonResponse({"code": "wrong_token"}, status=401)
     try:
-        alerts = read_alerts(json.loads(request.body))
-    except ValueError as error:
+        alerts = read_alerts(read_json(request.body))
+    except (ValueError, UnfitJson) as error:
         return JsonResponse({"code": "bad_message", "detail": str(error)}, status=400)
     taken = outside_alerts_take(alerts=alerts, now=timezone.now())
     return JsonResponse({"new": taken.new, "halted": taken.halted})

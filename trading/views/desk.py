@@ -105,4 +105,4 @@ def _back(request: HttpRequest) -> str:
     """The page it was pressed on, and only to our own."""
     wanted = request.POST.get("next", "")
     is_ours = url_has_allowed_host_and_scheme(wanted, {request.get_host()}, require_https=request.is_secure())
-    return wanted if is_ours else reverse("trading:desk")
+    return wanted if is_ours and wanted.startswith("/") else reverse("trading:desk")
