@@ -16,6 +16,7 @@ from tests.chaos.servers import Servers
 PATIENCE_S = 90.0
 """An order cut off before it was sent leaves no trace, and is given up only after its evidence window of 60 s."""
 POINT_PATIENCE_S = 12.0
+_LOOK_EVERY_S = 0.3
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
 _WANTED = {
     "after_cancel": "stop_buying",
@@ -34,6 +35,7 @@ class Chaos:
         self.tally = Tally()
         self.longest: tuple[float, str] = (0.0, "")
         self.last_change = 0
+        self.looked_s = 0.0
         self.halts: list[str] = []
         """Those no round explains."""
 
@@ -80,7 +82,9 @@ class Chaos:
         from avigrid.exchange.bybit.environments import Endpoints
         from tests.chaos.trader import Trader
         from tests.chaos.wire import Wire
+        from tests.chaos.witness import Witness
         from trading.avi5.config import StrategyConfig
+        from trading.selectors.exchange_time import process_name
         from trading.services.demo_data import demo_data_create
 
         desk = self.desk
@@ -104,6 +108,7 @@ class Chaos:
         settle_clock(client.clock, simulated=True)
         self.wire = Wire(desk.simulator_url)
         self.trader = Trader(data.account_id, client, self.wire, data.symbols, random.Random(self.seed + 1))
+        self.witness = Witness(process_name(data.account_id))
         self._until(self._is_ready, 60.0, "the first start")
         self._until(lambda: all(self._lives(name) for name in PROCESSES), 60.0, "every process")
 
@@ -146,7 +151,7 @@ class Chaos:
         self._until(lambda: self._rearmed(turn), PATIENCE_S, "the database", soft=True)
         breaches = breaches or self.halts or self._agree(turn, carry=turn.number < self.rounds)
         self._try(lambda: self._rearmed(turn))
-        breaches = breaches or self.halts
+        breaches = breaches or self.halts or self.witness.breaches()
         recovery_s = round(time.monotonic() - began_s, 2)
         self.tally.recovery_s.append(recovery_s)
         self.longest = max(self.longest, (recovery_s, f"{turn.number}: {turn.name}"))
@@ -193,7 +198,8 @@ class Chaos:
             if each.restart_at is not None:
                 each.restart_at = time.monotonic()
         began_s = time.monotonic()
-        self.desk.supervisor.tend()
+        self.looked_s = 0.0
+        self._tend()
         if turn.victim == "execution":
             self._until(self._is_ready, PATIENCE_S, "execution", soft=True)
             self.tally.restart_s.append(round(time.monotonic() - began_s, 2))
@@ -231,7 +237,7 @@ class Chaos:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             self.trader.act(wanted)
-            self.desk.supervisor.tend()
+            self._tend()
             time.sleep(0.15)
 
     def _is_ready(self) -> bool:
@@ -292,7 +298,7 @@ class Chaos:
     def _until(self, condition: Callable[[], object], timeout_s: float, what: str, *, soft: bool = False) -> bool:
         end = time.monotonic() + timeout_s
         while True:
-            self.desk.supervisor.tend()
+            self._tend()
             if self._try(condition):
                 return True
             if time.monotonic() > end:
@@ -300,6 +306,16 @@ class Chaos:
                     return False
                 raise TimeoutError(f"{what} was not there within {timeout_s:.0f} s")
             time.sleep(0.1)
+
+    def _tend(self) -> None:
+        """Looks before it brings anybody back: the dead one's last heartbeat is overwritten by then."""
+        from avigrid.common import heartbeats
+
+        if hasattr(self, "witness") and time.monotonic() - self.looked_s > _LOOK_EVERY_S:
+            self._try(lambda: self.witness.hear(heartbeats.lives()))
+            self._try(lambda: self.witness.see(self.wire.state()))
+            self.looked_s = time.monotonic()
+        self.desk.supervisor.tend()
 
     @staticmethod
     def _try[Answer](question: Callable[[], Answer]) -> Answer | None:

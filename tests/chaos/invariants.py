@@ -8,8 +8,6 @@ from typing import Any
 from django.db.models import Count, QuerySet
 from django.utils import timezone
 
-from avigrid.common import heartbeats
-from avigrid.kernel.money import ZERO
 from risk.core.states import State
 from risk.models import TradingState
 from trading.models import (
@@ -26,7 +24,6 @@ from trading.models import (
 )
 from trading.runtime.doubts import EVIDENCE_WINDOW
 from trading.runtime.venue_truth import compare
-from trading.selectors.exchange_time import process_name
 
 MAY_APPEAR_FOR = EVIDENCE_WINDOW + timedelta(seconds=20)
 """How long an order without evidence may stay in doubt: the window, and the pauses between the last looks."""
@@ -102,9 +99,7 @@ def _told(account_id: int) -> list[str]:
     found += [f"order {row.order_id}: {row.event} while {row.from_status}" for row in impossible]
     failed = OutboxEvent.objects.filter(kind="plan_step_failed")
     found += [f"plan {row.payload.get('plan_id')}: {row.payload.get('sentence')}" for row in failed]
-    life = next((life for life in heartbeats.lives() if life.process == process_name(account_id)), None)
-    most = Decimal(str(life.detail.get("unprotected_qty_max", 0))) if life is not None else ZERO
-    return found + ([f"{most} had no stop for longer than a second"] if most else [])
+    return found
 
 
 def _unprotected(account_id: int) -> list[str]:
