@@ -45,7 +45,7 @@ class StrategyVersionAdmin(ReadOnlyAdmin):
         if obj is not None:
             return [(None, {"fields": _VERSION_FIELDS})]
         groups = [(title, {"fields": names, "description": text}) for title, text, names in GROUPS]
-        return [(_("This version"), {"fields": ("stage", "note", "activate")}), *groups]
+        return [(_("This version"), {"fields": ("stage", "note", "activate", "expected_version")}), *groups]
 
     def save_model(self, request: HttpRequest, obj: StrategyVersion, form: Any, change: bool) -> None:
         """The service makes the row; `obj` becomes it, so that the admin's own log names the right one."""
@@ -54,6 +54,7 @@ class StrategyVersionAdmin(ReadOnlyAdmin):
             stage=form.cleaned_data["stage"],
             note=form.cleaned_data["note"],
             activate=form.cleaned_data["activate"],
+            expected_version=form.cleaned_data["expected_version"],
             actor=request.user,  # type: ignore[arg-type]
             now=timezone.now(),
         )

@@ -14,9 +14,8 @@ from accounts.api.caller import caller
 from accounts.api.lists import ReadOnly, checked
 from accounts.api.schema import problems
 from trading.api.serializers import StrategyPatchSerializer, StrategySerializer
-from trading.avi5.config import StrategyConfig
 from trading.models import StrategyVersion
-from trading.services.strategy_versions import stage_of_next, strategy_version_create
+from trading.services.strategy_versions import strategy_change
 
 
 class ConfigView(APIView):
@@ -34,15 +33,18 @@ class ConfigView(APIView):
         responses={200: StrategySerializer, **problems(400, 404, 409, 415)},
     )
     def patch(self, request: Request) -> Response:
-        """Running processes take the new version with their next bar. 409 names a value out of range."""
+        """Running processes take the new version with their next bar. 400 names a value out of range; 409 says that
+        another version decides by now than the one expected."""
         given = checked(StrategyPatchSerializer, request)
-        active = _active()
-        config = StrategyConfig.from_mapping(active.config).replaced(given["changes"])
-        if config.config_hash == active.config_hash:
-            return Response(StrategySerializer(active).data)
-        version = strategy_version_create(
-            config=config, stage=stage_of_next(active), note=given["note"], actor=caller(request), now=timezone.now()
+        version = strategy_change(
+            changes=given["changes"],
+            note=given["note"],
+            expected_version=given.get("expected_version"),
+            actor=caller(request),
+            now=timezone.now(),
         )
+        if version is None:
+            raise Http404
         return Response(StrategySerializer(version).data)
 
 

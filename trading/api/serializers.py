@@ -255,10 +255,12 @@ class StrategySerializer(serializers.ModelSerializer[StrategyVersion]):
 
 
 class StrategyPatchSerializer(serializers.Serializer[object]):
-    """`changes`: parameter -> new value; everything else stays as in the active version."""
+    """`changes`: parameter -> new value; everything else stays as in the active version. `expected_version` guards
+    against somebody else's change in between."""
 
     changes = serializers.DictField(allow_empty=False)
     note = serializers.CharField(max_length=500)
+    expected_version = serializers.IntegerField(required=False, min_value=0, max_value=2**31 - 1)
 
 
 class FindingSerializer(RowSerializer[ReconciliationFinding]):

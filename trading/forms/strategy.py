@@ -22,6 +22,8 @@ class StrategyVersionForm(forms.ModelForm):
     stage = forms.ChoiceField(choices=STAGES)
     note = forms.CharField(widget=forms.Textarea(attrs={"rows": 2}), help_text="Why; kept with the version.")
     activate = forms.BooleanField(required=False, initial=True, help_text="Decide with it from the next bar on.")
+    expected_version = forms.IntegerField(required=False, widget=forms.HiddenInput)
+    """What the form was filled in from: another version in between would be lost."""
     config: StrategyConfig
 
     class Meta:
@@ -37,6 +39,7 @@ class StrategyVersionForm(forms.ModelForm):
             field.help_text = " · ".join(str(text) for text in (HELP.get(name, ""), field.help_text) if text)
             self.fields[name] = field
             self.initial.setdefault(name, start[name])
+        self.initial.setdefault("expected_version", active.version if active else 0)
         if active:
             self.initial.setdefault("stage", active.stage)
 

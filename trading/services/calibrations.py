@@ -14,8 +14,8 @@ from trading.avi5.config import StrategyConfig
 from trading.backtest.walk_forward import Calibration
 from trading.models import ResearchKind, ResearchRun, ResearchStatus, StrategyVersion
 from trading.selectors.research import used_proxy
-from trading.selectors.strategy import active_version, config_of
-from trading.services.strategy_versions import stage_of_next, strategy_version_create
+from trading.selectors.strategy import config_of
+from trading.services.strategy_versions import active_locked, stage_of_next, strategy_version_create
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -43,8 +43,7 @@ def activate_calibration(
         raise Rejected(
             f"Calibration {run_id} is {run.status}: only a finished one has hours.", code="calibration_not_done"
         )
-    StrategyVersion.objects.select_for_update().filter(is_active=True).first()
-    active = active_version()
+    active = active_locked()
     if active is None:
         raise Rejected("No strategy version is active.", code="no_strategy")
     config = config_of(active)

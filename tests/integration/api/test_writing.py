@@ -6,12 +6,13 @@ from uuid import uuid4
 
 import pytest
 from django.core.cache import cache
-from django.db import connections
+from django.db import connections, transaction
 
 from accounts.models import AuditEntry, IdempotentCall, TradingAccount
 from risk.models import RiskLimitsVersion, TradingState
 from risk.selectors.guards import effective_state
 from tests.support.api_world import ApiWorld
+from tests.support.locks import until_somebody_waits
 from tests.support.users import api_client, code_for, make_user
 from trading.models import Plan, StrategyVersion
 
@@ -244,6 +245,47 @@ def test_config_change_is_a_new_version(world: ApiWorld) -> None:
     unknown = admin.patch("/api/v1/config", {"changes": {"nonsense": 1}, "note": "x"}, format="json")
     assert 400 <= unknown.status_code < 500
     assert StrategyVersion.objects.count() == 2
+
+
+def test_a_configuration_that_moved_is_not_written_over(world: ApiWorld) -> None:
+    admin = api_client(make_user("admin"))
+    read = admin.get("/api/v1/config").json()
+
+    def change(theta: float, **more: int) -> Any:
+        body = {"changes": {"theta": theta}, "note": "try", **more}
+        return admin.patch("/api/v1/config", body, format="json")
+
+    assert change(0.21, expected_version=read["version"]).status_code == 200
+    moved = change(0.22, expected_version=read["version"])
+    assert (moved.status_code, moved.json()["code"]) == (409, "config_moved")
+    assert admin.get("/api/v1/config").json()["config"]["theta"] == 0.21
+    assert change(0.22, expected_version=read["version"] + 1).json()["config"]["theta"] == 0.22
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_changes_at_the_same_moment_none_is_lost() -> None:
+    cache.clear()
+    ApiWorld()
+    first, second = make_user("admin"), make_user("admin")
+    answers: list[int] = []
+
+    def second_writer() -> None:
+        try:
+            body = {"changes": {"atr_bars": 21}, "note": "second"}
+            answers.append(api_client(second).patch("/api/v1/config", body, format="json").status_code)
+        finally:
+            connections.close_all()
+
+    other = threading.Thread(target=second_writer)
+    with transaction.atomic():
+        body = {"changes": {"theta": 0.21}, "note": "first"}
+        assert api_client(first).patch("/api/v1/config", body, format="json").status_code == 200
+        other.start()
+        until_somebody_waits()
+    other.join(60)
+    assert answers == [200]
+    active = StrategyVersion.objects.get(is_active=True)
+    assert (active.version, active.config["theta"], active.config["atr_bars"]) == (3, 0.21, 21)
 
 
 def test_asking_for_a_reconciliation(world: ApiWorld) -> None:

@@ -24,6 +24,7 @@ from risk.models import RiskDecision, TradingState, TradingStateChange
 from risk.selectors import effective_state
 from risk.services import announce, decide, halt
 from risk.services.account_lock import account_lock, account_lock_try
+from tests.support.locks import until_somebody_waits
 from tests.support.risk import NOW_MS, opening, snapshot
 
 THREADS = 50
@@ -149,7 +150,7 @@ def test_a_placement_waits_for_a_halt_in_flight_and_sees_it(committed: TradingAc
             with transaction.atomic():
                 account_lock(account_id=committed.pk)
                 placing = pool.submit(_in_thread(lambda: _place(committed.pk, "BTC", 1, "0.010")))
-                _until_somebody_waits()
+                until_somebody_waits()
                 TradingState.objects.create(
                     account=committed, symbol=None, state=State.HALTED, source=StateSource.OPERATOR, reason="test"
                 )
@@ -221,15 +222,3 @@ def test_execution_hears_of_a_change_when_it_commits(committed: TradingAccount) 
         "flatten": True,
         "change_id": 77,
     }
-
-
-def _until_somebody_waits() -> None:
-    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    for _ in range(3_000):
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_stat_clear_snapshot()")
-            cursor.execute(waiting)
-            if cursor.fetchone()[0]:
-                return
-            cursor.execute("SELECT pg_sleep(0.01)")
-    raise AssertionError("nobody waits for the lock")

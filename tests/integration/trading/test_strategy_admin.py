@@ -1,5 +1,7 @@
 """Strategy versions in the admin: adding makes a new one through the service; nothing is ever edited."""
 
+import re
+
 import pytest
 from django.test import Client
 from django.urls import reverse
@@ -60,3 +62,14 @@ def test_live_is_not_a_choice_of_the_form(admin_client: Client) -> None:
     answer = admin_client.post(ADD, {**filled(), "stage": "live"})
     assert answer.status_code == 200
     assert StrategyVersion.objects.count() == 0
+
+
+def test_a_form_that_was_overtaken_loses_nobodys_change(admin_client: Client) -> None:
+    page = admin_client.get(ADD).content.decode()
+    seen = re.search(r'name="expected_version" value="(\d+)"', page)
+    assert seen is not None
+    first = {**filled(theta=0.4), "expected_version": seen[1]}
+    assert admin_client.post(ADD, first).status_code == 302
+    late = admin_client.post(ADD, {**filled(theta=0.45), "expected_version": seen[1]}, follow=True)
+    assert f"Version {int(seen[1]) + 1} decides by now, not {seen[1]}." in late.content.decode()
+    assert StrategyVersion.objects.get(is_active=True).config["theta"] == 0.4
