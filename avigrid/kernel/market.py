@@ -67,9 +67,14 @@ class Ticker:
     time_ms: int
 
 
+BOOK_LEVELS = 10
+"""Levels a side in a recorded imbalance. What was recorded with one number cannot be decided on with another."""
+
+
 @dataclass(frozen=True, slots=True)
 class BookFeatures:
-    """Order-book features at one moment (AVI-5 section 1). Imbalance in [-1, 1]; depth in USD within 10 bps of mid."""
+    """Order-book features at one moment (AVI-5 section 1). Imbalance in [-1, 1] over the best `BOOK_LEVELS` levels of
+    each side; depth in USD within 10 bps of mid."""
 
     symbol: str
     time_ms: int

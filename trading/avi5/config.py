@@ -11,7 +11,9 @@ from functools import lru_cache
 from typing import Any
 
 from avigrid.kernel.errors import Rejected
+from avigrid.kernel.market import BOOK_LEVELS
 from avigrid.kernel.money import decimal_from_float
+from trading.avi5.limits import LIMITS
 
 type ConfigValue = str | int | float | bool | list[float] | list[int] | dict[str, float]
 
@@ -51,7 +53,7 @@ class StrategyConfig:
     atr_bars: int = 14
     donchian_bars: int = 20
     atr_percentile_bars: int = 288
-    book_levels: int = 10
+    book_levels: int = BOOK_LEVELS
     proxy_bars: int = 3
     trend_fast_bars: int = 20
     trend_slow_bars: int = 50
@@ -123,7 +125,9 @@ class StrategyConfig:
                 f"full_fill_ratio must be at least min_fill_ratio ({self.min_fill_ratio}), got {self.full_fill_ratio}",
                 field="full_fill_ratio",
             )
-        if not 1 <= len(self.tp_shares) <= 3 or min(self.tp_shares) <= 0 or abs(sum(self.tp_shares) - 1) > 1e-9:
+        _check_warm_up(self)
+        is_split = 1 <= len(self.tp_shares) <= 3 and all(share > 0 for share in self.tp_shares)
+        if not (is_split and abs(sum(self.tp_shares) - 1) <= 1e-9):  # so written, a NaN is refused too
             raise InvalidConfig(
                 f"tp_shares must be 1 to 3 positive numbers with the sum 1, got {list(self.tp_shares)}",
                 field="tp_shares",
@@ -137,8 +141,9 @@ class StrategyConfig:
 
     @property
     def history_5m_bars(self) -> int:
-        """Bars a decision looks at: warm-up and as much again, so that the ATR's seed has died out (< 1e-17)."""
-        return 2 * self.warmup_5m_bars + 22
+        """Bars a decision looks at: warm-up and as much again, and never so few that the ATR's seed (dead after 20 of
+        its spans, < 1e-17) is among the values that are ranked."""
+        return max(2 * self.warmup_5m_bars + 22, 20 * self.atr_bars + self.atr_percentile_bars)
 
     @property
     def history_15m_bars(self) -> int:
@@ -164,6 +169,14 @@ class StrategyConfig:
         typed: dict[str, Any] = {name: _typed(name, value) for name, value in values.items()}
         return cls(**typed)
 
+    @classmethod
+    def from_stored(cls, values: Mapping[str, object]) -> "StrategyConfig":
+        """A config kept since some earlier day: what was legal then and is not now is read as what it comes to."""
+        kept = {**cls().to_mapping(), **values, "book_levels": BOOK_LEVELS}
+        least = max(need for _, need in _warm_up_needs(kept))
+        given = kept["warmup_5m_bars"]
+        return cls.from_mapping({**kept, "warmup_5m_bars": max(given, least) if isinstance(given, int) else given})
+
     def replaced(self, changes: Mapping[str, object]) -> "StrategyConfig":
         return StrategyConfig.from_mapping({**self.to_mapping(), **changes})
 
@@ -175,48 +188,6 @@ class StrategyConfig:
             self._hash.append(hashlib.sha256(text.encode()).hexdigest()[:16])
         return self._hash[0]
 
-
-LIMITS: dict[str, tuple[float, float]] = {
-    "vwap_bars": (2, 500),
-    "atr_bars": (2, 200),
-    "donchian_bars": (2, 500),
-    "atr_percentile_bars": (20, 2_000),
-    "book_levels": (1, 50),
-    "proxy_bars": (1, 50),
-    "trend_fast_bars": (2, 200),
-    "trend_slow_bars": (3, 400),
-    "warmup_5m_bars": (21, 5_000),
-    "warmup_15m_bars": (3, 2_000),
-    "max_decision_age_ms": (0, 300_000),
-    "max_feature_age_ms": (0, 300_000),
-    "trigger_sigma_x": (0, 10),
-    "max_sigma_x": (0.1, 20),
-    "theta": (0, 1),
-    "max_spread_bps": (0, 1_000),
-    "min_to_funding_min": (0, 480),
-    "min_depth_usd": (0, 1e9),
-    "max_cost_r": (0, 10),
-    "atr_mult_x": (0.1, 100),
-    "max_slippage_bps": (0, 500),
-    "rungs": (1, 20),
-    "rung_step_atr_x": (0, 20),
-    "min_step_bps": (1, 1_000),
-    "rung_weight_x": (0.5, 1.5),
-    "rung_tp_steps_x": (0.5, 20),
-    "max_cycles": (0, 20),
-    "time_exit_ms": (300_000, 30 * 86_400_000),
-    "min_fill_ratio": (0, 1),
-    "full_fill_ratio": (0, 1),
-    "partial_retries": (0, 10),
-    "be_trigger_r": (0.1, 10),
-    "funding_exit_ms": (0, 3_600_000),
-    "funding_exit_below_r": (-10, 10),
-    "slippage_bps": (0, 100),
-    "slippage_volatile_bps": (0, 500),
-    "volatile_percentile": (0, 1),
-    "slippage_thin_bps": (0, 500),
-    "thin_depth_usd": (0, 1e10),
-}
 
 _WHOLE = tuple(name for name in LIMITS if StrategyConfig.__annotations__[name] is int)
 _ENUMS: dict[str, type[StrEnum]] = {
@@ -256,26 +227,69 @@ def _typed(name: str, value: object) -> object:
             raise InvalidConfig(f"{name} must be one of {choices}, got {value!r}", field=name) from None
     try:
         if name == "theta_by_hour" and isinstance(value, Mapping):
-            return {int(hour): float(theta) for hour, theta in value.items()}
+            return {_hour(hour): _number(theta) for hour, theta in value.items()}
         if name == "dead_hours" and isinstance(value, list | tuple):
-            return tuple(sorted(int(hour) for hour in value))
+            return tuple(sorted(_hour(hour) for hour in value))
         if name == "tp_shares" and isinstance(value, list | tuple):
-            return tuple(float(share) for share in value)
-    except (TypeError, ValueError):
-        raise InvalidConfig(f"{name} must hold numbers, got {value!r}", field=name) from None
-    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+            return tuple(_number(share) for share in value)
+    except (TypeError, ValueError, OverflowError):
+        raise InvalidConfig(f"{name} must hold numbers, hours whole ones, got {value!r}", field=name) from None
+    if isinstance(value, int | float) and not isinstance(value, bool) and _is_finite(value):
         if kind is int and float(value) == int(value):
             return int(value)
         if kind is float:
             return float(value)
-    if (kind is bool and isinstance(value, bool)) or (kind is str and isinstance(value, str) and value):
+    if (kind is bool and isinstance(value, bool)) or (kind is str and isinstance(value, str) and _is_name(value)):
         return value
     if name in LIMITS:
         raise _out_of_range(name, *LIMITS[name], value)
     raise InvalidConfig(f"{name} has the wrong type: {value!r}", field=name)
 
 
+def _is_name(value: str) -> bool:
+    return 0 < len(value) <= 32 and value.isprintable()
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond float64
+        return False
+
+
+def _hour(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | float | str) or int(value) != float(value):
+        raise ValueError(value)
+    return int(value)
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise TypeError(value)
+    return float(value)
+
+
+def _warm_up_needs(values: Mapping[str, object]) -> list[tuple[str, int]]:
+    """Per length the closed 5m bars after which it has a value; the percentile ranks one bar less than it looks at."""
+    more = {"vwap_bars": 0, "donchian_bars": 1, "atr_percentile_bars": 1, "proxy_bars": 0}
+    return [(name, int(str(values[name])) + extra) for name, extra in more.items()]
+
+
+def _check_warm_up(config: StrategyConfig) -> None:
+    """A decision sees little more than the warm-up: what is longer would stay NaN live, and be known in a replay."""
+    lengths = ("vwap_bars", "donchian_bars", "atr_percentile_bars", "proxy_bars")
+    for name, least in _warm_up_needs({name: getattr(config, name) for name in lengths}):
+        if config.warmup_5m_bars < least:
+            raise InvalidConfig(
+                f"warmup_5m_bars must be at least {least} where {name} is {getattr(config, name)},"
+                f" got {config.warmup_5m_bars}",
+                field="warmup_5m_bars",
+            )
+
+
 def _out_of_range(name: str, low: float, high: float, value: object) -> InvalidConfig:
+    if low == high:
+        return InvalidConfig(f"{name} is fixed at {low:g}, got {value!r}", field=name, value=value)
     kind = "a whole number" if name in _WHOLE else "a number"
     return InvalidConfig(f"{name} must be {kind} from {low:g} to {high:g}, got {value!r}", field=name, value=value)
 

@@ -26,7 +26,7 @@ _ARRAY_FIELDS = (
 )
 
 
-_DEPTH_FIELDS = ("warmup_5m_bars", "warmup_15m_bars", "trend_slow_bars")
+_DEPTH_FIELDS = ("warmup_5m_bars", "warmup_15m_bars", "trend_slow_bars", "atr_bars", "atr_percentile_bars")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ from typing import Any
 
 from django.db.models.fields.json import KT
 
-from trading.avi5.config import LIMITS, StrategyConfig
+from trading.avi5.config import StrategyConfig
+from trading.avi5.limits import LIMITS
 from trading.models import ENDED, ResearchKind, ResearchRun, ResearchStatus
 from trading.selectors.research import research_run, research_runs, used_proxy
 

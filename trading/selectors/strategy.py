@@ -12,4 +12,4 @@ def active_version() -> StrategyVersion | None:
 
 def config_of(version: StrategyVersion) -> StrategyConfig:
     """Raises InvalidConfig where a stored config no longer fits the code."""
-    return StrategyConfig.from_mapping(version.config)
+    return StrategyConfig.from_stored(version.config)

@@ -98,6 +98,6 @@ def stop_filled_qty(plan: Plan) -> Decimal:
 def config_of(plan: Plan) -> StrategyConfig:
     """The version the plan's signal was decided with; for an adopted plan the active one."""
     if plan.signal is not None:
-        return StrategyConfig.from_mapping(plan.signal.decision.strategy.config)
+        return StrategyConfig.from_stored(plan.signal.decision.strategy.config)
     active = StrategyVersion.objects.filter(is_active=True).first()
-    return StrategyConfig.from_mapping(active.config) if active else StrategyConfig()
+    return StrategyConfig.from_stored(active.config) if active else StrategyConfig()

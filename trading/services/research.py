@@ -91,7 +91,7 @@ def research_hand_out(run: ResearchRun, send: Callable[..., object] | None = Non
 def research_request(run: ResearchRun) -> ResearchRequest:
     """As it was when it was asked for, whatever strategy is in use by now."""
     params = {**run.params, "config": {}}
-    return read_request(run.kind, params, base=StrategyConfig.from_mapping(run.config))
+    return read_request(run.kind, params, base=StrategyConfig.from_stored(run.config))
 
 
 def research_claim(*, run_id: int, now: datetime) -> ResearchRun | None:

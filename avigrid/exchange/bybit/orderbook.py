@@ -8,7 +8,7 @@ from collections import Counter
 from enum import StrEnum
 from math import nan
 
-from avigrid.kernel.market import BookFeatures, BookUpdate
+from avigrid.kernel.market import BOOK_LEVELS, BookFeatures, BookUpdate
 
 Level = tuple[float, float]
 _DEPTH_RATIO = 0.001  # 10 bps
@@ -138,7 +138,7 @@ class OrderBook:
         mid = self.mid
         return (self.best_ask - self.best_bid) / mid * 10_000
 
-    def imbalance(self, count: int = 10) -> float:
+    def imbalance(self, count: int = BOOK_LEVELS) -> float:
         """(B - A) / (B + A) over the sizes of the best `count` levels; NaN for an empty book."""
         bids = sum(self._bid_sizes[-count:])
         asks = sum(self._ask_sizes[:count])
@@ -161,7 +161,7 @@ class OrderBook:
         asks = zip(self._ask_prices[:end_ask], self._ask_sizes[:end_ask], strict=True)
         return sum(price * size for price, size in bids) + sum(price * size for price, size in asks)
 
-    def features(self, time_ms: int, *, levels: int = 10) -> BookFeatures | None:
+    def features(self, time_ms: int) -> BookFeatures | None:
         """None while the book may not be used."""
         if not self.is_ready or not self._bid_prices or not self._ask_prices:
             return None
@@ -169,7 +169,7 @@ class OrderBook:
             symbol=self.symbol,
             time_ms=time_ms,
             mid=self.mid,
-            imbalance=self.imbalance(levels),
+            imbalance=self.imbalance(),
             microprice=self.microprice(),
             spread_bps=self.spread_bps,
             depth_usd=self.depth_usd(),

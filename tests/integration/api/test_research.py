@@ -48,7 +48,8 @@ def _axes(extra: dict[str, Any]) -> dict[str, Any]:
     """A sweep over any whole number of the strategy, whatever it is called today."""
     if "axes" not in extra:
         return {}
-    from trading.avi5.config import LIMITS, StrategyConfig
+    from trading.avi5.config import StrategyConfig
+    from trading.avi5.limits import LIMITS
 
     config = StrategyConfig().to_mapping()
     name = next(name for name in LIMITS if isinstance(config.get(name), int) and not isinstance(config[name], bool))
