@@ -70,7 +70,7 @@ def strategy_change(
     _refuse_moved(active, expected_version)
     if active is None:
         return None
-    config = StrategyConfig.from_stored(active.config).replaced(changes)
+    config = config_of(active).replaced(changes)
     if config.config_hash == active.config_hash:
         return active
     return strategy_version_create(config=config, stage=stage_of_next(active), note=note, actor=actor, now=now)
