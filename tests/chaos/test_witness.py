@@ -9,7 +9,7 @@ from tests.chaos.witness import Witness
 
 def _state(clock: int, size: str, stop: str, opened: int = 0) -> dict[str, Any]:
     row = {"symbol": "SOLUSDT", "positionIdx": 1, "size": size, "stopLoss": stop, "openTime": opened}
-    return {"clock": clock, "positions": [row]}
+    return {"clock": {"now_ms": clock}, "positions": [row]}
 
 
 def _life(pid: int, most: str) -> ProcessLife:

@@ -22,7 +22,7 @@ class Witness:
 
     def see(self, state: Mapping[str, Any]) -> None:
         """The venue's own truth. A position counts from its first fill on, whoever was dead by then."""
-        now_ms = int(state["clock"])
+        now_ms = int(state["clock"]["now_ms"])
         for row in state["positions"]:
             key = (str(row["symbol"]), int(row["positionIdx"]))
             if not Decimal(row["size"] or 0) or Decimal(row["stopLoss"] or 0):
