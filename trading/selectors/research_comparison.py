@@ -68,7 +68,7 @@ def _measures(run: ResearchRun) -> dict[str, Value]:
         return {name: result["metrics"][name] for name in _MEASURES}
     if run.kind == ResearchKind.SWEEP:
         best = result["top"][0]
-        return {"configs": result["configs"], **{f"best_{name}": best[name] for name in _SWEEP_MEASURES}}
+        return {"configs": result["configs"], **{name: best[name] for name in _SWEEP_MEASURES}}
     return dict(_calibrated(result))
 
 

@@ -205,8 +205,10 @@ def measure(value: object) -> str:
     if number is None:
         return DASH
     if abs(number) >= 10_000:
-        return _grouped(number, 0 if number == number.to_integral_value() or abs(number) >= 1_000_000 else 1)
-    return f"{float(number):.5g}".replace("-", "−")
+        text = _grouped(number, 0 if number == number.to_integral_value() or abs(number) >= 1_000_000 else 1)
+    else:
+        text = f"{float(number):.5g}"
+    return text.replace("-", "−")
 
 
 @register.filter

@@ -36,7 +36,13 @@ SPEAKERS = (
 """Whose sentences reach a page."""
 SILENT = ("metrics.py", "measures.py", "gauges.py", "launch.py", "smoke.py", "rehearsal/", "venue.py")
 WORD_CLASSES = ("StrEnum", "TextChoices")
-CODE_FILES = ("risk/core/usage.py", "risk/core/checks", "risk/core/locks.py", "trading/selectors/plan_timeline.py")
+CODE_FILES = (
+    "risk/core/checks",
+    "risk/core/locks.py",
+    "risk/core/usage.py",
+    "trading/selectors/plan_timeline.py",
+    "trading/selectors/research_comparison.py",
+)
 """Where every code in small letters may be shown."""
 WORDS_BY_HAND = (
     "answers", "bps", "bridge", "cipher", "connecting", "connections", "database", "departed", "down",
