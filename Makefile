@@ -6,6 +6,8 @@ MANAGE := $(PYTHON) manage.py
 ARGS ?=
 ROUNDS ?= 20
 SEED ?= 1
+# many tests wait for a server, so a few more than there are cores
+JOBS ?= 3
 
 .PHONY: help setup demo smoke test check lint types imports migrations bench chaos lock audit screenshots messages clean
 
@@ -22,7 +24,7 @@ smoke: setup ## the whole main job headless; prints one JSON object
 	@exec $(MANAGE) smoke $(ARGS)
 
 test: setup lint types imports migrations audit ## every check and every test; what CI runs
-	$(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/e2e $(ARGS)
+	$(PYTHON) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --ignore tests/e2e $(ARGS)
 	$(PYTHON) -m pytest tests/e2e
 
 check: test ## the same under its other name
