@@ -17,7 +17,7 @@ from avigrid.kernel.orders import Execution
 from tests.support.trading_desk import TradingDesk, trading_desk
 from trading.avi5.actions import Action
 from trading.models import Fill, Order, OrderEvent, OutboxEvent, Plan, Position, ReconciliationFinding
-from trading.runtime import doubts, hearing, order_comparison, venue
+from trading.runtime import doubts, hearing, order_comparison, stream_watch, venue
 from trading.runtime.timers import Timers
 from trading.selectors.risk_view import marks_of, open_plans_of
 from trading.services.plan_commands import plan_break_even, plan_cancel_entries, plan_close
@@ -377,11 +377,38 @@ def test_17_a_private_subscription_lost_in_silence_is_made_good_by_comparing(des
     desk.until(lambda: plan.orders.filter(role="take_profit", status="open").count() == 3, what="take-profits")
     desk.jump(0.02, "SOLUSDT")
     desk.until(lambda: plan.orders.filter(role="take_profit", status="filled").exists(), what="an exit found")
-    assert execution.stream == "up"
     assert execution.protection.unprotected_qty == 0
     assert desk.struck("drop_message") >= 8
     desk.clear_faults()
     desk.settle()
+    desk.assert_books_equal_venue()
+
+
+@pytest.mark.parametrize("topic", ["execution", "order"])
+def test_17_a_private_subscription_lost_in_silence_is_noticed_and_made_anew(
+    desk: TradingDesk, monkeypatch: pytest.MonkeyPatch, topic: str
+) -> None:
+    """With a tenth of the real patience, which with the slowest poll ends within the thirty seconds."""
+    assert Timers().orders.every_s + stream_watch.TOLD_WITHIN.total_seconds() <= 30
+    monkeypatch.setattr(stream_watch, "TOLD_WITHIN", stream_watch.TOLD_WITHIN / 10)
+    desk.patience_s = 30.0
+    execution = desk.start()
+    execution._timers.orders.every_s /= 10
+    desk.fault("subscription_dropped", count=1, match={"topic": topic})
+
+    plan = desk.opened(symbol="SOLUSDT", profile="grid", rungs=2)
+    desk.until(lambda: plan.orders.filter(role="entry", status="open").exists(), what="a rung rests")
+    plan_cancel_entries(plan_id=plan.pk, user="test")
+    desk.until(lambda: plan.orders.filter(role="entry", status="cancelled").exists(), what="cancelled")
+    desk.until(lambda: OutboxEvent.objects.filter(kind="private_stream_silent").exists(), what="noticed")
+    assert desk.struck("subscription_dropped") == 1
+    desk.until(lambda: execution.hearing.watch.since_ms is not None, what="up again")
+    desk.until(lambda: len(desk.simulator.exchange.sessions) == 1, what="the deaf one gone")
+    (session,) = desk.simulator.exchange.sessions
+    assert topic in session.topics
+    assert execution.stream == "up"
+    desk.settle()
+    assert OutboxEvent.objects.filter(kind="private_stream_silent").count() == 1
     desk.assert_books_equal_venue()
 
 

@@ -195,6 +195,7 @@ class Execution:
         assert self.pulse is not None
         self.pulse.renew(now_s)
         effects = self._digest()
+        self.hearing.watch.look(self.inbox, self.venue.feed, account_id=self.account_id, now=self.context.now())
         if self._timers.surroundings.due(now_s):
             self._look_around(now_s)
         if not self.is_ready:
@@ -262,8 +263,7 @@ class Execution:
         self.stream = state.kind
         if state.kind in ("up", "down"):
             self.context.stream_up = state.kind == "up"
-        INCIDENTS.stream(state.kind)
-        log.info("private_stream", state=state.kind, reason=state.reason)
+        self.hearing.watch.state(state)
         if state.kind in ("up", "gap") and self.is_ready:
             self.comparisons.run("reconnect")
 

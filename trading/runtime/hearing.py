@@ -20,6 +20,7 @@ from trading.runtime.faults import fault_point
 from trading.runtime.guarding import DATABASE_LOST, plan_guarded
 from trading.runtime.inbox import Heard
 from trading.runtime.incidents import INCIDENTS
+from trading.runtime.stream_watch import StreamWatch
 from trading.selectors.closing import another_closes, closing_plans
 from trading.selectors.findings import critical_symbols
 from trading.services.alerts import alert_raise
@@ -53,12 +54,14 @@ class Hearing:
     context: Context
     entries_allowed: bool = False
     trends: dict[str, int] = field(default_factory=dict)
+    watch: StreamWatch = field(default_factory=StreamWatch)
 
     def take(self, heard: Sequence[Heard]) -> Effects:
         """Raises where the database or the lease is lost; whatever is wrong with one frame costs that frame only."""
         if not heard:
             return Effects()
         fault_point("before_booking")
+        self.watch.told([one.event for one in heard])
         try:
             effects = self._together(heard)
         except (*DATABASE_LOST, LeaseLost):
@@ -127,6 +130,8 @@ class Hearing:
         order = orders.of(row)
         if order is None:
             return None
+        if is_query and row.status != order.venue_status:
+            self.watch.asked_order(row, self.context.now())
         belief = order_frame_apply(
             order=order, row=row, is_query=is_query, now=self.context.now(), writes=orders.writes
         )
@@ -182,6 +187,11 @@ class Hearing:
         )
         if source == "stream" and len(bookings) < len(arrivals):
             INCIDENTS.told_again(len(arrivals) - len(bookings))
+        if source != "stream":
+            new = {booking.fill.reference for booking in bookings if booking.fill is not None}
+            for arrival in arrivals:
+                if arrival.execution.reference in new:
+                    self.watch.asked_execution(arrival.execution, self.context.now())
         for booking in bookings:
             gauges.FILLS.labels(source=source).inc()
             effects.fills += 1
