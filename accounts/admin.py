@@ -8,6 +8,7 @@ from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.auth.models import Group
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
@@ -55,7 +56,7 @@ class UserForm(FreshCodeForm):
 class UserAdmin(FreshCodeAdmin):
     about = _(
         "Who may enter, and as what. Traders and admins need a one-time-password device; a new person sets it up by "
-        "the link that is shown once. Nobody is deleted: what they did stays theirs."
+        "a link, mailed or shown here once. Nobody is deleted: what they did stays theirs."
     )
     form = UserForm
     needs = "users.change"
@@ -85,8 +86,7 @@ class UserAdmin(FreshCodeAdmin):
         if not change:
             made = user_create(email=obj.email, role=role, name=obj.name, actor=actor, otp_used=True)
             obj.pk = made.pk
-            sent = self._link(request, made, OneTimeLink.Purpose.ACTIVATE)
-            messages.info(request, _("Activation link, once, for 48 hours: %(url)s") % {"url": sent.url})
+            self._send_link(request, made, OneTimeLink.Purpose.ACTIVATE)
             return
         stored = User.objects.get(pk=obj.pk)
         if "name" in form.changed_data:
@@ -101,24 +101,30 @@ class UserAdmin(FreshCodeAdmin):
     @admin.action(description=_("Send a link for a new password"))
     def send_link(self, request: HttpRequest, users: QuerySet[User]) -> None:
         for user in users.filter(is_active=True):
-            link = self._link(request, user, OneTimeLink.Purpose.RESET).to_hand_over
-            if link is None:
-                messages.success(request, _("A link is on its way to %(email)s.") % {"email": user.email})
-            else:
-                text = _("No mail could be sent. The link of %(email)s, once, for 48 hours: %(url)s")
-                messages.warning(request, text % {"email": user.email, "url": link})
+            self._send_link(request, user, OneTimeLink.Purpose.RESET)
 
     @staticmethod
-    def _link(request: HttpRequest, user: User, purpose: OneTimeLink.Purpose) -> SentLink:
+    def _send_link(request: HttpRequest, user: User, purpose: OneTimeLink.Purpose) -> None:
         actor = request.user
         assert isinstance(actor, User)
         base_url = request.build_absolute_uri("/")
-        return link_send(user=user, purpose=purpose, actor=actor, base_url=base_url, otp_used=True)
+        sent = link_send(user=user, purpose=purpose, actor=actor, base_url=base_url, otp_used=True)
+        # registered after the mail's own sending: only then is it known whether it went out
+        transaction.on_commit(lambda: _tell(request, user, sent))
 
     @admin.action(description=_("Remove the one-time-password device (lost phone)"))
     def remove_device(self, request: HttpRequest, users: QuerySet[User]) -> None:
         for user in users:
             device_remove(user=user, actor=request.user, reason="admin", otp_used=True)  # type: ignore[arg-type]
+
+
+def _tell(request: HttpRequest, user: User, sent: SentLink) -> None:
+    link = sent.to_hand_over
+    if link is None:
+        messages.success(request, _("A link is on its way to %(email)s.") % {"email": user.email})
+    else:
+        text = _("No mail could be sent. The link of %(email)s, once, for 48 hours: %(url)s")
+        messages.warning(request, text % {"email": user.email, "url": link})
 
 
 @admin.register(TradingAccount)

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core import mail
 from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
@@ -118,6 +119,7 @@ def test_deactivating_a_key_wants_one_too(admin: User) -> None:
     assert not ApiKey.objects.get().active
 
 
+@pytest.mark.django_db(transaction=True)
 def test_a_link_no_mail_can_carry_is_shown_to_the_admin(admin: User, settings: Any) -> None:
     settings.EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
     person = make_user("viewer")
@@ -127,6 +129,23 @@ def test_a_link_no_mail_can_carry_is_shown_to_the_admin(admin: User, settings: A
     assert "No mail could be sent." in page
     assert f"The link of {person.email}" in page
     assert "/accounts/link/" in page
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("mail_goes_out", [True, False])
+def test_an_activation_link_is_shown_only_where_no_mail_carries_it(mail_goes_out: bool, settings: Any) -> None:
+    if not mail_goes_out:
+        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
+    client = browser(make_user("admin"), code_age_s=5)
+    page = client.post(ADD_USER, user_form(), follow=True).content.decode()
+    assert User.objects.filter(email="new@desk.example").exists()
+    assert ("/accounts/link/" in page) is not mail_goes_out
+    if mail_goes_out:
+        assert "A link is on its way to new@desk.example." in page
+        assert [message.to for message in mail.outbox] == [["new@desk.example"]]
+    else:
+        assert "The link of new@desk.example, once, for 48 hours" in page
 
 
 def test_groups_cannot_be_edited_around_the_service(admin: User) -> None:
