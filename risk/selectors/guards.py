@@ -1,6 +1,7 @@
 """What risk remembers of an account, as the pure checks want it."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 
 from django.db import connection
@@ -10,7 +11,7 @@ from avigrid.common.reading import read_once
 from avigrid.kernel.money import ZERO
 from risk.core.snapshot import Guards, LastEntry, SymbolState
 from risk.core.states import State, strictest
-from risk.models import TradingState
+from risk.models import AccountMeter, TradingState
 
 
 @read_once
@@ -26,6 +27,23 @@ def states_of(account_id: int) -> list[TradingState]:
     """Every state that was ever set, the account's own first, ACTIVE ones included."""
     rows = TradingState.objects.filter(account_id=account_id).select_related("changed_by")
     return sorted(rows, key=lambda row: row.symbol or "")
+
+
+@read_once
+def meter_of(account_id: int) -> AccountMeter | None:
+    return AccountMeter.objects.filter(account_id=account_id).order_by().first()
+
+
+def guards_shown(account_id: int, now_ms: int) -> Guards:
+    """The account's own, without any symbol's, from what its page has read anyway."""
+    meter = meter_of(account_id)
+    if meter is None:
+        return Guards()
+    return Guards(
+        peak_equity_usd=meter.peak_usd,
+        stop_streak=meter.stop_streak,
+        open_loss_at_midnight_usd=_open_loss_at_midnight(meter.day, meter.day_open_loss_usd, now_ms),
+    )
 
 
 # Without a meter the right side is all nulls.
@@ -53,7 +71,6 @@ def guards_from(row: tuple[Any, ...], symbol: str, now_ms: int) -> Guards:
     """`row` is what GUARD_COLUMNS selects."""
     states, marks, peak_usd, streak, last_stop_at, day, day_open_loss_usd = row
     scopes = [(scope, State(value)) for scope, value in states or ()]
-    today = datetime.fromtimestamp(now_ms / 1000, UTC).date()
     return Guards(
         account_state=strictest(state for scope, state in scopes if scope is None),
         symbol_states=tuple(SymbolState(scope, state) for scope, state in scopes if scope is not None),
@@ -61,6 +78,10 @@ def guards_from(row: tuple[Any, ...], symbol: str, now_ms: int) -> Guards:
         stop_streak=streak or 0,
         last_stop_ms=None if last_stop_at is None else round(last_stop_at.timestamp() * 1000),
         entries=tuple(LastEntry(symbol, direction, int(entered_ms)) for direction, entered_ms in marks or ()),
-        # Before the day's first look nothing is known of midnight: then every open loss counts as today's.
-        open_loss_at_midnight_usd=day_open_loss_usd if day == today else ZERO,
+        open_loss_at_midnight_usd=_open_loss_at_midnight(day, day_open_loss_usd, now_ms),
     )
+
+
+def _open_loss_at_midnight(day: date | None, open_loss_usd: Decimal, now_ms: int) -> Decimal:
+    """Before the day's first look nothing is known of midnight: then every open loss counts as today's."""
+    return open_loss_usd if day == datetime.fromtimestamp(now_ms / 1000, UTC).date() else ZERO

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 
 from risk.core.locks import anti_churn_free_ms, loss_streak_free_ms
 from risk.core.snapshot import LastEntry
-from risk.models import AccountMeter, EntryMark
+from risk.models import EntryMark
+from risk.selectors.guards import meter_of
 from risk.selectors.limits import limits_of
 
 
@@ -31,7 +32,7 @@ def locks_of(account_id: int, now: datetime) -> list[LockView]:
         side = "long" if mark.direction > 0 else "short"
         sentence = f"No new {side} entry on {mark.symbol} so soon after the last one."
         locks.append(LockView("anti_churn", mark.symbol, mark.direction, mark.entered_at, _time(free_ms), sentence))
-    meter = AccountMeter.objects.filter(account_id=account_id).order_by().first()
+    meter = meter_of(account_id)
     if meter is not None and meter.last_stop_at is not None:
         pause_ms = loss_streak_free_ms(meter.stop_streak, _ms(meter.last_stop_at), limits)
         if pause_ms is not None:

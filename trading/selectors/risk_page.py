@@ -95,7 +95,7 @@ def limits_in_force(account_id: int) -> LimitsInForce:
 
 
 def _snapshot(account_id: int, now_ms: int) -> Snapshot | None:
-    """As a decision would see the account; the symbol only matters for the age of its data."""
+    """As a decision would see the account; the symbol only matters for whether prices are known at all."""
     watched = sorted(instruments.whitelist())
     if not watched:
         return None
@@ -103,7 +103,7 @@ def _snapshot(account_id: int, now_ms: int) -> Snapshot | None:
     version = active_version()
     stage = Stage(version.stage) if version else Stage.VALIDATION
     marks = marks_of({*held, watched[0]})
-    return snapshot_of(account_id, symbol=watched[0], stage=stage, now_ms=now_ms, marks=marks)
+    return snapshot_of(account_id, symbol=watched[0], stage=stage, now_ms=now_ms, marks=marks, for_show=True)
 
 
 def _level(ratio: Decimal) -> str:

@@ -66,8 +66,12 @@ def snapshot_of(
     now_ms: int,
     marks: dict[str, MarkPrice],
     clock_offset_ms: int = 0,
+    for_show: bool = False,
 ) -> Snapshot:
-    """Read under the account's lock. Ages that count wall time (book, reconciliation) are set back from `now_ms`."""
+    """Read under the account's lock. Ages that count wall time (book, reconciliation) are set back from `now_ms`.
+
+    `for_show`: nobody decides on it; how old data and reconciliation are is not looked up.
+    """
     account = trading_account(account_id)
     if account is None:
         raise Rejected(f"There is no trading account {account_id}.", code="unknown_account")
@@ -89,8 +93,8 @@ def snapshot_of(
         maintenance_margin_usd=wallet.maintenance_margin_usd if wallet else ZERO,
         open_plans=_open_plans(account_id, plans, positions, marks),
         day=DayResult(realised_usd=realised_since_midnight(account_id, now_ms), open_loss_usd=open_loss),
-        freshness=(_freshness(symbol, now_ms, marks.get(symbol)),),
-        reconciliation=_reconciliation(account_id, now_ms, findings),
+        freshness=() if for_show else (_freshness(symbol, now_ms, marks.get(symbol)),),
+        reconciliation=Reconciliation() if for_show else _reconciliation(account_id, now_ms, findings),
         orders_last_minute=orders["minute"],
         orders_today=orders["day"],
         clock_offset_ms=clock_offset_ms,

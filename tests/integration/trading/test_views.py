@@ -60,7 +60,7 @@ PAGES = {
     "/decisions/": 22,
     "/plans/": 20,
     "/performance/": 27,
-    "/risk/": 29,
+    "/risk/": 26,
     "/system/": 26,
     "/reconciliation/": 20,
 }
