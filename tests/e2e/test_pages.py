@@ -100,6 +100,22 @@ def test_the_chart_shows_bars_and_tells_why(enter: Callable[..., Visit]) -> None
     assert visit.complaints == []
 
 
+def test_the_rules_of_a_bar_come_into_view_on_a_phone(enter: Callable[..., Visit]) -> None:
+    """They stand above the table they are asked for in, screens away; and HALT stays under the thumb all the way."""
+    visit = enter("trader", "symbols/ETHUSDT/", viewport={"width": 390, "height": 844})
+    page = visit.page
+    wait_live(page)
+    page.locator("#fragment-decisions tbody button").last.click()
+    page.wait_for_function("() => document.activeElement.id === 'bar-rules'")
+    box = page.locator("section:has(> #bar-rules)").bounding_box()
+    assert 0 <= box["y"] < 844 / 2
+    page.evaluate("() => scrollTo(0, document.body.scrollHeight)")
+    halt = page.get_by_role("button", name="HALT").bounding_box()
+    assert 0 <= halt["y"] < 100
+    assert halt["x"] + halt["width"] <= 390
+    assert visit.complaints == []
+
+
 def test_focus_and_open_details_survive_repaints(enter: Callable[..., Visit]) -> None:
     page = enter("viewer", "system/").page
     wait_live(page)
