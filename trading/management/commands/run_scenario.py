@@ -11,22 +11,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from os import getpid
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 from django.core.management.base import BaseCommand
 
 from avigrid.exchange.simulator.scenarios import document, runner
+from avigrid.exchange.simulator.scenarios.outcome import Finding
 from avigrid.exchange.simulator.scenarios.reading import BadScenario
 from trading.runtime.rehearsal import play
 from trading.runtime.rehearsal.document import is_rehearsal
 from trading.runtime.rehearsal.document import load as load_rehearsal
 from trading.runtime.rehearsal.scratch import scratch_copy, scratch_server
-
-
-class _Finding(Protocol):
-    @property
-    def held(self) -> bool: ...
 
 
 class Command(BaseCommand):
@@ -56,16 +52,16 @@ class Command(BaseCommand):
 
     def _run(self, path: Path, quiet: bool) -> bool:
         outcome = runner.run(document.load(path))
-        return self._tell(outcome.scenario.name, outcome.findings, quiet)
+        return self._tell(outcome.played.name, outcome.findings, quiet)
 
     def _rehearse(self, path: Path, number: int, quiet: bool) -> bool:
         rehearsal = load_rehearsal(path)
         say: Callable[[str], None] = (lambda line: None) if quiet else self.stdout.write
         with scratch_copy(number):
             outcome = play.play(rehearsal, say=say)
-        return self._tell(outcome.rehearsal.name, outcome.findings, quiet)
+        return self._tell(outcome.played.name, outcome.findings, quiet)
 
-    def _tell(self, name: str, findings: Sequence[_Finding], quiet: bool) -> bool:
+    def _tell(self, name: str, findings: Sequence[Finding], quiet: bool) -> bool:
         held = all(finding.held for finding in findings)
         self.stdout.write(f"{name}: {'held' if held else 'DID NOT HOLD'} ({len(findings)} checks)")
         for finding in findings:

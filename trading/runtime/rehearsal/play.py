@@ -2,9 +2,9 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from decimal import Decimal
 
+from avigrid.exchange.simulator.scenarios.outcome import Finding, Outcome
 from avigrid.kernel.money import plain
 from risk.core.states import StateSource
 from risk.services.states import halt
@@ -21,29 +21,7 @@ _ON_ITS_WAY = ("intent", "submitting", "unknown")
 _COMMANDS = {"close": plan_close, "break_even": plan_break_even, "cancel_entries": plan_cancel_entries}
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    second: Decimal
-    text: str
-    held: bool
-    found: str = ""
-
-    def __str__(self) -> str:
-        tail = "" if self.held else f"; found {self.found}"
-        return f"  {'ok  ' if self.held else 'FAIL'} {self.second:>9}s  {self.text}{tail}"
-
-
-@dataclass(slots=True)
-class Outcome:
-    rehearsal: Rehearsal
-    findings: list[Finding] = field(default_factory=list)
-
-    @property
-    def held(self) -> bool:
-        return all(finding.held for finding in self.findings)
-
-
-def play(rehearsal: Rehearsal, *, say: Callable[[str], None] = lambda line: None) -> Outcome:
+def play(rehearsal: Rehearsal, *, say: Callable[[str], None] = lambda line: None) -> Outcome[Rehearsal]:
     """Needs a database that may be thrown away. BadScenario where a step cannot be done at all."""
     with playhouse(rehearsal) as house:
         return _Play(house, say).outcome()
@@ -55,7 +33,7 @@ class _Play:
         self._say = say
         self._outcome = Outcome(house.rehearsal)
 
-    def outcome(self) -> Outcome:
+    def outcome(self) -> Outcome[Rehearsal]:
         self._until(lambda: self._house.execution.is_ready and self._house.execution.stream == "up", "ready")
         for act in self._house.rehearsal.acts:
             self._say(f"{Decimal(act.at_ms) / 1_000:>9}s  {act.title}")

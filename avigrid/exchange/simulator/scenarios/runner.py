@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -11,6 +10,7 @@ from avigrid.exchange.simulator.faults import BadFault
 from avigrid.exchange.simulator.feed import Source
 from avigrid.exchange.simulator.inprocess import LocalExchange, NoAnswer
 from avigrid.exchange.simulator.scenarios.document import BadScenario, Check, Scenario, Step
+from avigrid.exchange.simulator.scenarios.outcome import Finding, Outcome
 from avigrid.exchange.simulator.scenarios.views import UnknownView, Views, dig
 from avigrid.exchange.simulator.sources.opening import open_source
 from avigrid.exchange.simulator.sources.path import PathSource
@@ -25,32 +25,7 @@ _PATHS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One check or expectation: what was asked, at which second, and what was found instead where it failed."""
-
-    second: Decimal
-    text: str
-    held: bool
-    found: str = ""
-
-    def __str__(self) -> str:
-        mark = "ok  " if self.held else "FAIL"
-        tail = "" if self.held else f"; found {self.found}"
-        return f"  {mark} {self.second:>9}s  {self.text}{tail}"
-
-
-@dataclass(slots=True)
-class Outcome:
-    scenario: Scenario
-    findings: list[Finding] = field(default_factory=list)
-
-    @property
-    def held(self) -> bool:
-        return all(finding.held for finding in self.findings)
-
-
-def run(scenario: Scenario) -> Outcome:
+def run(scenario: Scenario) -> Outcome[Scenario]:
     """Deterministic: the same file gives the same outcome. BadScenario where a step cannot be done at all."""
     return _Run(scenario).outcome()
 
@@ -90,7 +65,7 @@ class _Run:
         except ValueError as error:
             raise BadScenario(f"{scenario.path}: boot: {error}") from error
 
-    def outcome(self) -> Outcome:
+    def outcome(self) -> Outcome[Scenario]:
         for step in self._scenario.steps:
             self._go_to(step.at_ms)
             try:
