@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
 from accounts.ciphers import Purpose, get_cipher
-from accounts.ciphers.base import CipherUnavailable
+from accounts.ciphers.base import CipherError
 from accounts.core.context import inside_request
 from accounts.models import ApiKey, TradingAccount, User
 from accounts.selectors.trading_accounts import active_key_id
@@ -102,7 +102,7 @@ def api_key_deactivate(*, key: ApiKey, actor: User | str, reason: str = "", otp_
 def api_key_credentials(account: TradingAccount, *, process: str = "execution") -> Credentials:
     """Decrypt the active key of `account`. For processes that sign requests; refused inside a web request.
 
-    Raises OperatorNeeded `no_api_key`, CipherError, CipherUnavailable.
+    Raises OperatorNeeded `no_api_key`, CipherError.
     """
     if inside_request():
         raise Bug("a web request must not open an exchange key", code="decryption_in_web")
@@ -119,12 +119,14 @@ def api_key_credentials(account: TradingAccount, *, process: str = "execution") 
 
 class CredentialWatch:
     """Keeps a process on the key in use: reads it once, again after a rotation, and goes on with what it holds while
-    the cipher is away."""
+    the cipher is away or refuses: an expired token is no reason to lose a key that works."""
 
     def __init__(self, account: TradingAccount, *, process: str = "execution") -> None:
         self._account = account
         self._process = process
         self._held: Credentials | None = None
+        self.trouble: CipherError | None = None
+        """Why the key held is not the one in use."""
 
     def current(self) -> Credentials:
         """Raises OperatorNeeded `no_api_key` once the key was deactivated, CipherError where nothing is held yet."""
@@ -133,9 +135,12 @@ class CredentialWatch:
             return self._held
         try:
             self._held = api_key_credentials(self._account, process=self._process)
-        except CipherUnavailable:
+        except CipherError as error:
             if self._held is None or row is None:
                 raise
+            self.trouble = error
+        else:
+            self.trouble = None
         return self._held
 
 

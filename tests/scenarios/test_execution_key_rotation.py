@@ -72,7 +72,7 @@ def test_a_rotated_key_that_does_not_work_leaves_the_old_one_trading(
     assert execution.venue is old
     assert not execution._stopping
     told = OutboxEvent.objects.filter(kind="key_not_switched", severity="critical")
-    assert sorted(row.payload["code"] for row in told) == ["cipher_unavailable", "key_invalid"]
+    assert sorted(row.payload["code"] for row in told) == ["key_invalid", "vault_sealed"]
     plan_close(plan_id=plan.pk, user="test")
     desk.until(lambda: Plan.objects.get(pk=plan.pk).status == "closed", what="closed with the old key")
     key = _rotate(desk)

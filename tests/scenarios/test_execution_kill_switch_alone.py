@@ -9,7 +9,9 @@ import pytest
 from django.core.management import call_command
 from django.db import DatabaseError, connection, transaction
 
-from accounts.ciphers.base import CipherUnavailable
+from accounts.ciphers.base import CipherDenied, CipherUnavailable
+from accounts.models import ApiKey
+from accounts.services import api_keys
 from avigrid.common.models import Heartbeat
 from avigrid.kernel.errors import Retryable
 from risk.core.states import State, StateSource
@@ -263,6 +265,27 @@ def test_the_watchdog_survives_a_sealed_key_store_and_uses_the_key_it_holds(
     assert _entries(desk) == []
     with pytest.raises(CipherUnavailable):
         VenueLine(desk.account.pk, process="test").venue()
+
+
+@pytest.mark.parametrize("error", [CipherDenied("token expired", code="vault_denied"), Retryable("no route")])
+def test_a_line_holds_on_while_a_rotated_key_cannot_be_used(
+    desk: TradingDesk, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    line = VenueLine(desk.account.pk, process="test")
+    held = line.venue()
+    old = ApiKey.objects.get(active=True)
+    ApiKey.objects.update(active=False)
+    new = ApiKey.objects.create(account=old.account, key_id=old.key_id, label="new", ciphertext=old.ciphertext)
+
+    def fails(*_: object, **__: object) -> None:
+        raise error
+
+    where = (api_keys, "api_key_credentials") if isinstance(error, CipherDenied) else (venue_line, "open_venue")
+    with monkeypatch.context() as patched:
+        patched.setattr(*where, fails)
+        assert line.venue() is held
+        assert line.venue().gateway.positions() == []
+    assert line.venue().key_row == new.pk
 
 
 def test_the_watchdog_goes_on_where_a_flatten_fails(desk: TradingDesk) -> None:

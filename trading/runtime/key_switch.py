@@ -49,7 +49,7 @@ class KeySwitch:
     def _open(self, row: int) -> VenueAccess:
         credentials = self.watch.current()
         if credentials.api_key_row != row:
-            raise CipherUnavailable("the key store does not answer")
+            raise self.watch.trouble or CipherUnavailable("the key store does not answer")
         venue = open_venue(self.context.account_id, credentials=credentials)
         venue.gateway.key_info()  # proves that the venue knows it, before the old one is let go
         return venue

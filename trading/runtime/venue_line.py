@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import structlog
 from django.db import InterfaceError, OperationalError
 
+from accounts.ciphers.base import CipherError
 from accounts.services.api_keys import CredentialWatch
+from avigrid.kernel.errors import Retryable
 from trading.runtime.venue import VenueAccess, account_of, open_venue
 
 log = structlog.get_logger(__name__)
@@ -13,7 +15,8 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class VenueLine:
-    """What it holds outlives a sealed key store and a database that is away; a rotated key opens it anew."""
+    """What it holds outlives a key store that is sealed or refuses, a way to the venue that is closed and a database
+    that is away; a rotated key opens it anew as soon as it can be used."""
 
     account_id: int
     process: str
@@ -24,9 +27,10 @@ class VenueLine:
         """Raises AviGridError where nothing is held and nothing can be opened."""
         try:
             return self._current()
-        except (OperationalError, InterfaceError):
+        except (OperationalError, InterfaceError, CipherError, Retryable) as error:
             if self._held is None:
                 raise
+            log.warning("venue_line_held", account_id=self.account_id, error=type(error).__name__)
             return self._held
 
     def _current(self) -> VenueAccess:

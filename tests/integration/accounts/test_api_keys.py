@@ -1,5 +1,6 @@
 """Exchange keys: the trial call, refusals, rotation without a restart, and where decryption may happen."""
 
+import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +11,7 @@ from django.core.management import call_command
 from django.test import Client
 
 from accounts.ciphers import Purpose, get_cipher
-from accounts.ciphers.base import CipherUnavailable
+from accounts.ciphers.base import CipherError, CipherUnavailable
 from accounts.core.context import Origin, reset_origin, set_origin
 from accounts.models import ApiKey, AuditEntry, TotpDevice, TradingAccount
 from accounts.selectors.cipher_state import cipher_state
@@ -183,6 +184,36 @@ def test_vault_down_running_processes_keep_what_they_hold(account: TradingAccoun
     assert (state.ok, state.code) == (False, "vault_sealed")
     vault.state.sealed = False
     assert cipher_state().ok
+
+
+REFUSALS = {
+    "vault_denied": lambda vault: vault.state.policies.clear(),
+    "vault_key_missing": lambda vault: vault.state.keys.pop("avigrid-exchange"),
+    "vault_sealed": lambda vault: setattr(vault.state, "sealed", True),
+}
+
+
+@pytest.mark.parametrize("code", REFUSALS)
+def test_after_a_rotation_a_process_keeps_what_it_holds_until_vault_opens_the_new_key(
+    account: TradingAccount, vault: VaultStub, code: str
+) -> None:
+    """An expired token is refused like a stranger's: no reason to lose a key that works."""
+    old = add(account, Venue()).key
+    watch = CredentialWatch(account)
+    watch.current()
+    add(account, Venue(), secret="AnotherPlanted0002", add=api_key_rotate)
+    state = copy.deepcopy(vault.state)
+    REFUSALS[code](vault)
+    assert (watch.current().api_key_row, watch.current().secret) == (old.pk, SECRET)
+    assert watch.trouble is not None
+    assert watch.trouble.code == code
+    with pytest.raises(CipherError) as caught:
+        CredentialWatch(account).current()
+    assert caught.value.code == code
+    vault.state = state
+    get_cipher.cache_clear()
+    assert watch.current().secret == "AnotherPlanted0002"
+    assert watch.trouble is None
 
 
 def test_vault_down_is_said_on_the_page(account: TradingAccount, vault: VaultStub) -> None:
