@@ -4,11 +4,13 @@ import io
 from uuid import UUID
 
 import segno
+from django.conf import settings
 from django.contrib.auth import logout, update_session_auth_hash
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.module_loading import import_string
 from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.debug import sensitive_post_parameters
 from django_otp import login as otp_login
@@ -16,7 +18,9 @@ from django_otp import login as otp_login
 from accounts.forms.login import ChangePasswordForm, CodeForm, PresentCodeForm
 from accounts.models import User
 from accounts.permissions import requires
+from accounts.permissions.decide import Answer, decide
 from accounts.permissions.http import note_code, visitor_of
+from accounts.permissions.table import action_named
 from accounts.selectors.people import confirmed_device, families_of, sessions_of
 from accounts.services.links import password_change
 from accounts.services.second_factor import DeviceSetUp, device_begin, device_confirm, device_pending
@@ -81,6 +85,7 @@ def _device(request: HttpRequest, form: CodeForm, set_up: DeviceSetUp | None, *,
 
 @requires("own.session")
 def sessions_page(request: HttpRequest) -> HttpResponse:
+    """With the desk around it for whoever may see the desk."""
     user = _me(request)
     context = {
         "sessions": sessions_of(user),
@@ -88,7 +93,12 @@ def sessions_page(request: HttpRequest) -> HttpResponse:
         "device": confirmed_device(user),
         "programs": families_of(user),
     }
-    return render(request, "accounts/sessions.html", context)
+    template = "accounts/sessions.html"
+    if decide(visitor_of(request), action_named("desk.read")) is Answer.ALLOW:
+        desk_page = import_string(settings.DESK_PAGE)
+        answer: HttpResponse = desk_page(request, template, {**context, "frame": "desk_base.html"})
+        return answer
+    return render(request, template, {**context, "frame": "accounts/alone.html"})
 
 
 @requires(POST="own.session")

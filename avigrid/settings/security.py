@@ -141,6 +141,8 @@ REST_FRAMEWORK_SECURITY = {
 }
 # Tries a new exchange key before it is stored; set where the venue is wired.
 KEY_TRIAL_CALL = "trading.runtime.venue.key_trial"
+# Draws the desk around a page: the top bar and HALT belong to trading.
+DESK_PAGE = "trading.views.frame.page"
 
 SIMPLE_JWT = {
     "ACCESS_TOKEN_LIFETIME": timedelta(minutes=15),

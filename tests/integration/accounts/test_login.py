@@ -16,6 +16,7 @@ from rest_framework.throttling import SimpleRateThrottle
 from accounts.core import totp
 from accounts.core.roles import Role
 from accounts.models import AuditEntry, OneTimeLink, RecoveryCode, TokenFamily, TotpDevice, User, UserSession
+from accounts.services.sessions import session_note
 from accounts.services.users import user_deactivate, user_role_set
 from tests.support.users import PASSWORD, code_for, login, make_device, make_user
 
@@ -238,6 +239,30 @@ def test_sessions_are_listed_and_ended(client: Client) -> None:
     assert client.post(f"/accounts/sessions/{row.pk}/end/").status_code == 302
     assert other.get("/accounts/sessions/").status_code == 302
     assert client.get("/accounts/sessions/").status_code == 200
+
+
+def test_my_account_is_a_page_of_the_desk(client: Client) -> None:
+    user = make_user("trader")
+    login(client, user)
+    assert 'href="/accounts/sessions/"' in client.get("/").content.decode()
+    session_note(user=user, session_key=client.session.session_key or "")
+    page = client.get("/accounts/sessions/").content.decode()
+    assert 'action="/halt"' in page
+    assert 'class="nav"' in page
+    assert "theme.js" in page
+    assert page.count("data-date") == 2
+    for wanted in ("/accounts/password/", "/accounts/device/", "/accounts/logout/"):
+        assert f'"{wanted}"' in page
+
+
+def test_who_may_not_see_the_desk_sees_their_account_without_it(client: Client) -> None:
+    """A trader without a device may do nothing but set one up: no equity, no positions around it either."""
+    login(client, make_user("trader", with_device=False))
+    page = client.get("/accounts/sessions/").content.decode()
+    assert "theme.js" in page
+    assert 'href="/accounts/device/"' in page
+    assert "topbar" not in page
+    assert "/ws/screen/" not in page
 
 
 def test_deactivation_and_role_change_end_sessions_at_once(client: Client) -> None:

@@ -63,6 +63,7 @@ PAGES = {
     "/risk/": 26,
     "/system/": 26,
     "/reconciliation/": 20,
+    "/accounts/sessions/": 20,
 }
 
 
