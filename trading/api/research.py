@@ -69,7 +69,9 @@ class ResearchRunSerializer(RunSummarySerializer):
 
 class ResearchStartSerializer(serializers.Serializer[object]):
     """`symbols`, `config` (changes to the strategy in use), `from`, `to`, `r_usd`, `equity_usd`, `taker_fee` and
-    `maker_fee` (ratios, 0.00055 is 0.055 %); a sweep's `axes`; a calibration's `train_days`, `test_days`, `step_days`.
+    `maker_fee` (ratios, 0.00055 is 0.055 %), `anti_churn_s` (between two entries of one side); a sweep's `axes`; a
+    calibration's `train_days`, `test_days`, `step_days`, `thetas`, `least_trades`, `least_trades_out`, `accept_pf` and
+    `psi_limit`.
     """
 
     params = serializers.DictField()

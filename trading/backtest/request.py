@@ -1,5 +1,6 @@
 """What a research run is asked to do, read from JSON. Every refusal names the field and its limit."""
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -16,16 +17,24 @@ from trading.backtest.walk_forward import WalkForward
 
 MOST_SYMBOLS = 50
 MOST_DAYS = 1_000
+MOST_THETAS = 50
+MOST_TRADES = 10_000
 HIGHEST_FEE = Decimal("0.01")
 """One percent: above it somebody has written percent where a ratio belongs."""
 _SYMBOL = re.compile(r"[A-Z0-9]{1,32}")
 LANGUAGES = ("en", "ru")
 KINDS = ("backtest", "sweep", "calibrate")
-_COMMON = frozenset({"symbols", "config", "from", "to", "r_usd", "equity_usd", "taker_fee", "maker_fee"})
+_COMMON = frozenset(
+    {"symbols", "config", "from", "to", "r_usd", "equity_usd", "taker_fee", "maker_fee", "anti_churn_s"}
+)
+WALK_DAYS = ("train_days", "test_days", "step_days")
+WALK_COUNTS = ("least_trades", "least_trades_out")
+WALK_LIMITS = {"accept_pf": (1.0, 100.0), "psi_limit": (0.0, 100.0)}
+WALK_FIELDS = (*WALK_DAYS, "thetas", *WALK_COUNTS, *WALK_LIMITS)
 _OWN = {
     "backtest": frozenset({"language"}),
     "sweep": frozenset({"axes"}),
-    "calibrate": frozenset({"train_days", "test_days", "step_days"}),
+    "calibrate": frozenset(WALK_FIELDS),
 }
 
 
@@ -51,8 +60,8 @@ class ResearchRequest:
 
 def read_request(kind: str, params: Mapping[str, object], *, base: StrategyConfig) -> ResearchRequest:
     """`params`: symbols, config (changes to `base`), from, to (ISO, UTC), r_usd, equity_usd, taker_fee and maker_fee
-    (ratios: 0.00055 is 0.055 %); a backtest's language (of its report); a sweep's axes {field: [values]}; a
-    calibration's train_days, test_days, step_days.
+    (ratios: 0.00055 is 0.055 %), anti_churn_s (between two entries of one side); a backtest's language (of its report);
+    a sweep's axes {field: [values]}; a calibration's WALK_FIELDS.
     Raises InvalidRequest, InvalidConfig."""
     if kind not in KINDS:
         raise InvalidRequest(f"kind must be one of {', '.join(KINDS)}, got {kind!r}", field="kind")
@@ -79,9 +88,10 @@ def read_request(kind: str, params: Mapping[str, object], *, base: StrategyConfi
             r_usd=_positive(params, "r_usd", "100"),
             start_equity_usd=_positive(params, "equity_usd", "10000"),
             fees=read_fees(params.get("taker_fee"), params.get("maker_fee")),
+            anti_churn_ms=1_000 * read_whole(params, "anti_churn_s", 900, 0, 86_400),
         ),
         sweep=SweepSpec(config, _axes(params.get("axes"))) if kind == "sweep" else None,
-        walk=_walk(params) if kind == "calibrate" else None,
+        walk=read_walk(params) if kind == "calibrate" else None,
         language=_language(params.get("language", "en")),
     )
 
@@ -138,21 +148,55 @@ def _axes(value: object) -> dict[str, tuple[ConfigValue, ...]]:
     return {str(name): tuple(values) for name, values in value.items()}
 
 
-def _walk(params: Mapping[str, object]) -> WalkForward:
+def read_walk(params: Mapping[str, object]) -> WalkForward:
+    """Of `params` the WALK_FIELDS; what is not given stays usual. Raises InvalidRequest."""
     usual = WalkForward()
-    days: dict[str, int] = {}
-    for name in ("train_days", "test_days", "step_days"):
-        value = params.get(name, getattr(usual, name))
-        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST_DAYS:
-            raise InvalidRequest(f"{name} must be a whole number from 1 to {MOST_DAYS}, got {value!r}", field=name)
-        days[name] = value
+    days = [read_whole(params, name, getattr(usual, name), 1, MOST_DAYS) for name in WALK_DAYS]
     return replace(
         usual,
-        train_days=days["train_days"],
-        test_days=days["test_days"],
-        step_days=days["step_days"],
-        short_train_days=min(usual.short_train_days, days["train_days"]),
+        train_days=days[0],
+        test_days=days[1],
+        step_days=days[2],
+        short_train_days=min(usual.short_train_days, days[0]),
+        thetas=_thetas(params["thetas"]) if "thetas" in params else usual.thetas,
+        least_trades=read_whole(params, "least_trades", usual.least_trades, 1, MOST_TRADES),
+        least_trades_out=read_whole(params, "least_trades_out", usual.least_trades_out, 1, MOST_TRADES),
+        accept_pf=_limited(params, "accept_pf", usual.accept_pf),
+        psi_limit=_limited(params, "psi_limit", usual.psi_limit),
     )
+
+
+def _thetas(value: object) -> tuple[float, ...]:
+    """Rising, each once: of equals the lowest is chosen."""
+    numbers = [_float(item) for item in value] if isinstance(value, list) else []
+    if not 1 <= len(numbers) <= MOST_THETAS or not all(0 <= number <= 1 for number in numbers):
+        raise InvalidRequest(
+            f"thetas must be a list of 1 to {MOST_THETAS} numbers from 0 to 1, got {value!r}", field="thetas"
+        )
+    return tuple(sorted(set(numbers)))
+
+
+def _limited(params: Mapping[str, object], name: str, usual: float) -> float:
+    low, high = WALK_LIMITS[name]
+    value = _float(params.get(name, usual))
+    if not low <= value <= high:
+        raise InvalidRequest(f"{name} must be a number from {low:g} to {high:g}, got {params.get(name)!r}", field=name)
+    return value
+
+
+def _float(raw: object) -> float:
+    """NaN for what is no number, which no limit lets pass."""
+    try:
+        return float(raw) if isinstance(raw, str | int | float) and not isinstance(raw, bool) else math.nan
+    except (ValueError, OverflowError):
+        return math.nan
+
+
+def read_whole(params: Mapping[str, object], name: str, usual: int, low: int, high: int) -> int:
+    value = params.get(name, usual)
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise InvalidRequest(f"{name} must be a whole number from {low} to {high}, got {value!r}", field=name)
+    return value
 
 
 def _positive(params: Mapping[str, object], name: str, usual: str) -> Decimal:

@@ -12,7 +12,8 @@ from avigrid.kernel.errors import Rejected
 from avigrid.kernel.instrument import FeeRates
 from marketdata.selectors.stored_ranges import StoredRange
 from trading.avi5.config import InvalidConfig, Profile, StrategyConfig, parse_setting
-from trading.backtest.request import KINDS, LANGUAGES, ResearchRequest, read_request
+from trading.backtest.request import KINDS, LANGUAGES, WALK_FIELDS, ResearchRequest, read_request
+from trading.backtest.result import BacktestSettings
 from trading.backtest.walk_forward import WalkForward
 
 _KIND_WORDS = {
@@ -21,7 +22,7 @@ _KIND_WORDS = {
     "calibrate": gettext_lazy("Calibration"),
 }
 _FIELD_OF = {"from": "since", "to": "until", "kind": "kind", "symbols": "symbols", "axes": "axes"}
-_OWN = ("train_days", "test_days", "step_days", "r_usd", "equity_usd", "taker_fee", "maker_fee")
+_OWN = (*WALK_FIELDS, "r_usd", "equity_usd", "taker_fee", "maker_fee", "anti_churn_s")
 _DAY_BARS = 288
 _WARM_UP_DAYS = 2
 _LEAST_DAYS = 10
@@ -62,10 +63,16 @@ class ResearchForm(forms.Form):
     train_days = forms.IntegerField(required=False, initial=WalkForward().train_days)
     test_days = forms.IntegerField(required=False, initial=WalkForward().test_days)
     step_days = forms.IntegerField(required=False, initial=WalkForward().step_days)
+    thetas = forms.CharField(required=False, max_length=400, initial=", ".join(map(str, WalkForward().thetas)))
+    least_trades = forms.IntegerField(required=False, initial=WalkForward().least_trades)
+    least_trades_out = forms.IntegerField(required=False, initial=WalkForward().least_trades_out)
+    accept_pf = forms.CharField(required=False, max_length=32, initial=str(WalkForward().accept_pf))
+    psi_limit = forms.CharField(required=False, max_length=32, initial=str(WalkForward().psi_limit))
     r_usd = forms.CharField(required=False, max_length=32, initial="100")
     equity_usd = forms.CharField(required=False, max_length=32, initial="10000")
     taker_fee = forms.CharField(required=False, max_length=32, initial=f"{FeeRates().taker:f}")
     maker_fee = forms.CharField(required=False, max_length=32, initial=f"{FeeRates().maker:f}")
+    anti_churn_s = forms.IntegerField(required=False, initial=BacktestSettings().anti_churn_ms // 1_000)
     key = forms.UUIDField()
     """Made with the form: however often it arrives, it starts one run."""
 
@@ -89,8 +96,8 @@ class ResearchForm(forms.Form):
             if cleaned[field]:
                 self.params[name] = cleaned[field]
         for name in _OWN:
-            if cleaned[name] not in (None, "") and (kind == "calibrate" or not name.endswith("_days")):
-                self.params[name] = cleaned[name]
+            if cleaned[name] not in (None, "") and (kind == "calibrate" or name not in WALK_FIELDS):
+                self.params[name] = _values(cleaned[name]) if name == "thetas" else cleaned[name]
         if axes is not None:
             self.params["axes"] = axes
         language = (get_language() or "en")[:2]

@@ -21,7 +21,7 @@ from trading.avi5.config import InvalidConfig, StrategyConfig, parse_setting
 from trading.backtest.data import NO_FUNDING_HISTORY, EmptyRange, MarketData, between, prepare
 from trading.backtest.files import read_bars, read_funding
 from trading.backtest.filters import instrument_from_bars
-from trading.backtest.request import read_fees
+from trading.backtest.request import read_fees, read_whole
 from trading.backtest.result import BacktestSettings
 from trading.services.research_fence import research_fence
 
@@ -69,6 +69,7 @@ def add_config_options(parser: ArgumentParser) -> None:
     parser.add_argument("--equity", default="10000", metavar="USD", help="start equity (10000)")
     parser.add_argument("--taker", metavar="RATIO", help="taker fee of the account (0.00055, which is 0.055 %%)")
     parser.add_argument("--maker", metavar="RATIO", help="maker fee, below 0 where it is paid to you (0.0002)")
+    parser.add_argument("--anti-churn", type=int, metavar="SECONDS", help="between two entries of one side (900)")
 
 
 def counted(text: str) -> int:
@@ -164,7 +165,13 @@ def settings_from(options: Options) -> BacktestSettings:
         r_usd=_positive(options["r_usd"], "--r-usd"),
         start_equity_usd=_positive(options["equity"], "--equity"),
         fees=fees_from(options),
+        anti_churn_ms=_anti_churn_ms(options.get("anti_churn")),
     )
+
+
+def _anti_churn_ms(given_s: int | None) -> int:
+    name = "--anti-churn"
+    return 1_000 * read_whole({} if given_s is None else {name: given_s}, name, 900, 0, 86_400)
 
 
 def fees_from(options: Options) -> FeeRates:
@@ -173,7 +180,7 @@ def fees_from(options: Options) -> FeeRates:
 
 def fee_params(options: Options) -> dict[str, object]:
     """As a stored run names them; what was not given stays unsaid."""
-    given = (("taker_fee", "taker"), ("maker_fee", "maker"))
+    given = (("taker_fee", "taker"), ("maker_fee", "maker"), ("anti_churn_s", "anti_churn"))
     return {name: options[key] for name, key in given if options.get(key) is not None}
 
 

@@ -14,11 +14,14 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Q
 
+from accounts.selectors.trading_accounts import primary_account
 from avigrid.kernel.errors import AviGridError
 from avigrid.kernel.instrument import FeeRates
 from avigrid.kernel.money import bps_between
 from marketdata.selectors import bars
 from marketdata.selectors.times import to_datetime, to_ms
+from risk.core.limits import RiskLimits
+from risk.selectors.limits import limits_of
 from trading.avi5.config import StrategyConfig
 from trading.avi5.spec import PlanSpec
 from trading.avi5.window import BAR_5M_MS, BAR_15M_MS
@@ -84,8 +87,9 @@ def symbol_model(*, version_id: int, symbol: str) -> int:
     data = stored_market_data(symbol, config, from_ms=to_ms(signals[0].decision.bar_start), to_ms=usable)
     written = 0
     taken = _taken_before(version, symbol, signals[0].decision.bar_start)
+    pause_ms = _anti_churn_ms()
     for signal in signals:
-        row = _model(signal, version, config, data, taken)
+        row = _model(signal, version, config, data, taken, pause_ms)
         if row is None:
             break
         row.save()
@@ -94,8 +98,14 @@ def symbol_model(*, version_id: int, symbol: str) -> int:
     return written
 
 
+def _anti_churn_ms() -> int:
+    """As the account has it that signals are sized for."""
+    account = primary_account()
+    return 1_000 * (limits_of(account.pk) if account else RiskLimits()).anti_churn_s
+
+
 def _model(
-    signal: Signal, version: StrategyVersion, config: StrategyConfig, data: MarketData, taken: _Taken
+    signal: Signal, version: StrategyVersion, config: StrategyConfig, data: MarketData, taken: _Taken, pause_ms: int
 ) -> ModelledPlan | None:
     """None: its next bar is still to come."""
     spec = PlanSpec.from_json(signal.spec)
@@ -104,7 +114,8 @@ def _model(
     row = getattr(signal, "modelled", None) or ModelledPlan(signal=signal, strategy=version)
     row.symbol, row.direction, row.r_usd, row.decided_at = signal.symbol, signal.direction, spec.r_usd, close
     row.last_bar = signal.decision.bar_start
-    assumed = BacktestSettings(r_usd=spec.r_usd, fees=FeeRates(spec.taker_fee, spec.maker_fee))
+    fees = FeeRates(spec.taker_fee, spec.maker_fee)
+    assumed = BacktestSettings(r_usd=spec.r_usd, fees=fees, anti_churn_ms=pause_ms)
     if taken.is_open and taken.busy_until is not None and signal.decision.bar_start >= taken.busy_until:
         return None  # whether that plan ends in this very bar is known with the next one
     skip = _why_skipped(signal, close, taken, assumed)

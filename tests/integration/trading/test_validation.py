@@ -15,12 +15,15 @@ from marketdata.models import KlineSource
 from marketdata.services.bar_store import bar_store
 from marketdata.services.instruments import instruments_store
 from marketdata.services.klines import klines_bulk_store
+from risk.services.limits import limits_update
+from tests.support.trading_rows import make_account
+from tests.support.users import make_user
 from tests.unit.trading.backtest.synthetic import bars, filters
 from trading.avi5.config import StrategyConfig
 from trading.avi5.window import BAR_5M_MS, BAR_15M_MS, Bars
 from trading.backtest.data import aggregate
 from trading.backtest.driver import run_backtest
-from trading.backtest.result import SymbolResult
+from trading.backtest.result import BacktestSettings, SymbolResult
 from trading.backtest.series import next_funding_ms
 from trading.models import ModelledPlan, Signal, StrategyVersion
 from trading.selectors.replay_data import stored_market_data
@@ -79,10 +82,10 @@ class Market:
             _table(self.wide.part(max(0, closed - 400), closed), 15), source=KlineSource.REST, now_ms=end_ms
         )
 
-    def replay(self) -> SymbolResult:
+    def replay(self, settings: BacktestSettings | None = None) -> SymbolResult:
         data = stored_market_data("TESTUSDT", self.version_config)
         first_ms = int(self.bars.start_ms[HISTORY])
-        return run_backtest(data, self.version_config, instrument=filters(), from_ms=first_ms)
+        return run_backtest(data, self.version_config, instrument=filters(), settings=settings, from_ms=first_ms)
 
     @property
     def version_config(self) -> StrategyConfig:
@@ -128,6 +131,22 @@ def test_modelled_bar_by_bar_it_is_what_the_replay_finds_afterwards(profile: str
     ModelledPlan.objects.all().delete()
     validation_update()
     assert _rows() == before
+
+
+def test_the_pause_between_entries_is_the_accounts() -> None:
+    market = Market(CONFIG.replaced({"time_exit_ms": 7_200_000}))
+    limits_update(
+        account_id=make_account().pk,
+        changes={"anti_churn_s": 43_200},
+        actor=make_user("admin"),
+        reason="one entry a side in half a day",
+        otp_used=True,
+    )
+    list(market.live())
+    validation_update()
+    paused = market.replay(BacktestSettings(anti_churn_ms=43_200_000)).skipped["anti_churn"]
+    assert market.replay().skipped.get("anti_churn", 0) < paused
+    assert ModelledPlan.objects.filter(status="skipped", reason="anti_churn").count() == paused
 
 
 def test_what_has_ended_is_never_changed() -> None:

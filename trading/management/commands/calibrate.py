@@ -8,8 +8,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
+from trading.backtest.request import WALK_FIELDS, read_walk
 from trading.backtest.times import utc
-from trading.backtest.walk_forward import Tested, WalkForward, calibrate, heat_map
+from trading.backtest.walk_forward import Tested, calibrate, heat_map
 from trading.management.replay_options import (
     add_config_options,
     add_data_options,
@@ -40,6 +41,13 @@ class Command(BaseCommand):
         parser.add_argument("--train-days", type=counted, default=180)
         parser.add_argument("--test-days", type=counted, default=30)
         parser.add_argument("--step-days", type=counted, default=30)
+        parser.add_argument("--theta", action="append", metavar="T", help="one to try; repeat (0.15 to 0.50)")
+        parser.add_argument("--least-trades", type=int, metavar="N", help="in training, for a theta to be chosen (20)")
+        parser.add_argument(
+            "--least-trades-out", type=int, metavar="N", help="out of sample, for an hour to be accepted (10)"
+        )
+        parser.add_argument("--accept-pf", metavar="PF", help="out of sample, for an hour to be accepted (1.3)")
+        parser.add_argument("--psi-limit", metavar="PSI", help="above it training is shortened to 90 days (0.2)")
         parser.add_argument(
             "--store", action="store_true", help="keep a run over files too; over stored bars it always is"
         )
@@ -61,12 +69,7 @@ class Command(BaseCommand):
         config = numbers.config
         self.stdout.write(numbers.sentence)
         first_ms, _ = range_from(options)
-        walk = WalkForward(
-            train_days=options["train_days"],
-            test_days=options["test_days"],
-            step_days=options["step_days"],
-            short_train_days=min(90, options["train_days"]),
-        )
+        walk = read_walk(_walk_params(options))
         found = calibrate(load(options, config), config, settings=settings_from(options), walk=walk, from_ms=first_ms)
         if options["store"] or not options["file"]:
             run = calibration_record(
@@ -124,13 +127,18 @@ def _params(options: dict[str, Any]) -> dict[str, object]:
         "r_usd": options["r_usd"],
         "equity_usd": options["equity"],
     }
-    params |= {name: options[name] for name in ("train_days", "test_days", "step_days")}
+    params |= _walk_params(options)
     given = (("from", "from_"), ("to", "to"), ("tick", "tick"), ("qty_step", "qty_step"))
     params |= {name: options[key] for name, key in given if options[key]}
     params |= fee_params(options)
     if options["file"]:
         params["files"] = [Path(name).name for name in options["file"]]
     return params
+
+
+def _walk_params(options: dict[str, Any]) -> dict[str, object]:
+    given: dict[str, object] = {name: options[name] for name in WALK_FIELDS if options.get(name) is not None}
+    return given | ({"thetas": options["theta"]} if options["theta"] else {})
 
 
 def _told(value: object) -> str:

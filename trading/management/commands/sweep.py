@@ -88,6 +88,7 @@ class Command(BaseCommand):
             "filters": [filters_text(instrument) for _, instrument in loaded],
             "R": str(settings.r_usd),
             "fees": f"{settings.fees.taker} {settings.fees.maker}",
+            "anti-churn": settings.anti_churn_ms,
             "shard size": options["shard_size"],
         }
         out = Path(options["out"]) if options["out"] else None

@@ -9,6 +9,7 @@ from avigrid.kernel.errors import Rejected
 from avigrid.kernel.instrument import FeeRates
 from trading.avi5.config import StrategyConfig
 from trading.backtest.request import read_request
+from trading.backtest.walk_forward import WalkForward
 
 BASE = StrategyConfig(theta=0.4)
 
@@ -37,6 +38,54 @@ def test_everything_said_is_understood() -> None:
     assert asked.sweep is not None
     assert asked.sweep.size == 2
     assert asked.walk is None
+
+
+def test_what_calibration_goes_by_can_be_chosen() -> None:
+    usual = read_request("calibrate", {"symbols": ["BTCUSDT"]}, base=BASE)
+    assert usual.walk == WalkForward()
+    assert usual.settings.anti_churn_ms == 900_000
+    asked = read_request(
+        "calibrate",
+        {
+            "symbols": ["BTCUSDT"],
+            "thetas": [0.4, "0.2", 0.4],
+            "least_trades": 5,
+            "least_trades_out": 3,
+            "accept_pf": "1.5",
+            "psi_limit": 0,
+            "anti_churn_s": 0,
+        },
+        base=BASE,
+    )
+    assert asked.walk == WalkForward(
+        thetas=(0.2, 0.4), least_trades=5, least_trades_out=3, accept_pf=1.5, psi_limit=0.0
+    )
+    assert asked.settings.anti_churn_ms == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("thetas", [], "1 to 50 numbers from 0 to 1"),
+        ("thetas", "0.2", "list"),
+        ("thetas", [0.2, 1.1], "from 0 to 1"),
+        ("thetas", [True], "from 0 to 1"),
+        ("thetas", [float("nan")], "from 0 to 1"),
+        ("least_trades", 0, "1 to 10000"),
+        ("least_trades_out", 1.5, "whole number"),
+        ("accept_pf", 0.9, "from 1 to 100"),
+        ("accept_pf", "nan", "from 1 to 100"),
+        ("psi_limit", -0.1, "from 0 to 100"),
+        ("psi_limit", 10**400, "from 0 to 100"),
+        ("anti_churn_s", 86_401, "0 to 86400"),
+    ],
+)
+def test_a_wrong_number_of_a_calibration_is_named(name: str, value: object, words: str) -> None:
+    with pytest.raises(Rejected) as refused:
+        read_request("calibrate", {"symbols": ["BTCUSDT"], name: value}, base=BASE)
+    assert refused.value.details["field"] == name
+    assert words in refused.value.message
+    assert name in refused.value.message
 
 
 def test_a_short_training_window_is_its_own_short_window() -> None:
