@@ -4,12 +4,12 @@ from django.contrib import admin
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
-from avigrid.common.admin_pages import ReadOnlyAdmin
+from trading.admin.history import HistoryAdmin
 from trading.models import Decision, Signal
 
 
 @admin.register(Decision)
-class DecisionAdmin(ReadOnlyAdmin):
+class DecisionAdmin(HistoryAdmin):
     about = _("Every 5-minute close of every traded symbol: all rules with their values, signal or not.")
     desk_page = "trading:decisions"
     list_display = ("bar_start", "symbol", "status", "direction", "score", "used_proxy")
@@ -21,7 +21,7 @@ class DecisionAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Signal)
-class SignalAdmin(ReadOnlyAdmin):
+class SignalAdmin(HistoryAdmin):
     about = _("Decisions that passed, until placed or expired.")
     desk_page = "trading:desk"
     list_display = ("created_at", "symbol", "direction", "profile", "status", "valid_until", "reason")

@@ -7,7 +7,7 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 
-from avigrid.common.admin_pages import ReadOnlyAdmin
+from trading.admin.history import HistoryAdmin
 from trading.models import Fill, Order, OrderEvent, Plan, Position
 
 
@@ -23,7 +23,7 @@ class OrderEventInline(TabularInline):
 
 
 @admin.register(Plan)
-class PlanAdmin(ReadOnlyAdmin):
+class PlanAdmin(HistoryAdmin):
     about = _("A placed signal from its first order to its last fill. Commands for it are on its page of the desk.")
     desk_page = "trading:plans"
     list_display = ("id", "symbol", "direction", "profile", "status", "close_reason", "stop_price", "stop_confirmed")
@@ -35,7 +35,7 @@ class PlanAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Order)
-class OrderAdmin(ReadOnlyAdmin):
+class OrderAdmin(HistoryAdmin):
     about = _("Every intent and what became of it; the steps stand below each.")
     desk_page = "trading:plans"
     list_display = ("order_link_id", "symbol", "role", "side", "quantity", "price", "status", "filled_qty", "reason")
@@ -48,7 +48,7 @@ class OrderAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Fill)
-class FillAdmin(ReadOnlyAdmin):
+class FillAdmin(HistoryAdmin):
     about = _("Executions, booked once each by the exchange's id.")
     desk_page = "trading:plans"
     list_display = ("executed_at", "symbol", "side", "quantity", "price", "fee_usd", "realised_pnl_usd", "source")
@@ -60,7 +60,7 @@ class FillAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Position)
-class PositionAdmin(ReadOnlyAdmin):
+class PositionAdmin(HistoryAdmin):
     about = _("What the fills add up to, proven against the exchange by every reconciliation.")
     desk_page = "trading:reconciliation"
     list_display = ("symbol", "position_idx", "size", "entry_value_usd", "realised_pnl_usd", "fees_usd", "last_fill_at")

@@ -4,12 +4,12 @@ from django.contrib import admin
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
-from avigrid.common.admin_pages import ReadOnlyAdmin
+from trading.admin.history import HistoryAdmin
 from trading.models import ReconciliationFinding, ReconciliationRun
 
 
 @admin.register(ReconciliationRun)
-class ReconciliationRunAdmin(ReadOnlyAdmin):
+class ReconciliationRunAdmin(HistoryAdmin):
     about = _("Comparisons of our books with the exchange.")
     desk_page = "trading:reconciliation"
     list_display = ("started_at", "scope", "status", "finished_at", "counts", "error")
@@ -17,7 +17,7 @@ class ReconciliationRunAdmin(ReadOnlyAdmin):
 
 
 @admin.register(ReconciliationFinding)
-class ReconciliationFindingAdmin(ReadOnlyAdmin):
+class ReconciliationFindingAdmin(HistoryAdmin):
     about = _("Differences found, what mended them, and the proof. Deciding about them is on the page of the desk.")
     desk_page = "trading:reconciliation"
     list_display = ("detected_at", "severity", "kind", "subject", "sentence", "action", "is_open", "repaired_at")
