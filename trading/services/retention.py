@@ -1,7 +1,7 @@
 """What is too old to keep in the database, once a day: written to compressed files first, then deleted.
 
 Plans, orders, fills, the ledger, reconciliation and the audit trail are kept for ever, and with them every signal that
-was placed and the decision behind it.
+was placed or modelled in forward validation and the decision behind it: a strategy's proof is not thinned out.
 """
 
 from datetime import datetime
@@ -36,7 +36,7 @@ def trading_retention_apply(*, now: datetime, folder: Path) -> dict[str, int]:
     removed = dict.fromkeys(("signals", "decisions", "outbox", "equity"), 0)
     try:
         if (before := kept_since("decisions", now)) is not None:
-            signals = Signal.objects.filter(created_at__lt=before, plan__isnull=True)
+            signals = Signal.objects.filter(created_at__lt=before, plan__isnull=True, modelled__isnull=True)
             removed["signals"] = _move(signals, folder, "signals", now)
             decisions = Decision.objects.filter(bar_start__lt=before, signals__isnull=True)
             removed["decisions"] = _move(decisions, folder, "decisions", now)

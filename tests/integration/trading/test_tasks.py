@@ -31,6 +31,7 @@ from tests.support.trading_rows import (
 from trading.models import (
     Decision,
     EquitySnapshot,
+    ModelledPlan,
     OutboxEvent,
     PerformanceDay,
     ReconciliationFinding,
@@ -319,13 +320,18 @@ def test_what_is_old_goes_to_files_and_what_was_traded_stays(tmp_path: Path) -> 
     make_plan(account, signal=traded)
     make_signal(make_decision(version, old, "ETHUSDT"))
     make_decision(version, old, "SOLUSDT")
+    modelled = make_signal(make_decision(version, old, "BNBUSDT"))
+    ModelledPlan.objects.create(
+        signal=modelled, strategy=version, symbol="BNBUSDT", direction=1, decided_at=old, last_bar=old, r_usd=D(100)
+    )
     kept = make_decision(version, NOW - 399 * DAY, "XRPUSDT")
     removed = trading_retention_apply(now=NOW, folder=tmp_path)
     assert removed == {"signals": 1, "decisions": 2, "outbox": 0, "equity": 0}
     entry = AuditEntry.objects.get(action="retention.applied")
     assert (entry.actor_name, entry.object_id, entry.after) == ("retention", "trading", removed)
-    assert set(Decision.objects.values_list("pk", flat=True)) == {traded.decision_id, kept.pk}
-    assert list(Signal.objects.values_list("pk", flat=True)) == [traded.pk]
+    assert set(Decision.objects.values_list("pk", flat=True)) == {traded.decision_id, modelled.decision_id, kept.pk}
+    assert set(Signal.objects.values_list("pk", flat=True)) == {traded.pk, modelled.pk}
+    assert ModelledPlan.objects.count() == 1
     assert [row["symbol"] for row in _archived(tmp_path, "signals")] == ["ETHUSDT"]
     archived = _archived(tmp_path, "decisions")
     assert {row["symbol"] for row in archived} == {"ETHUSDT", "SOLUSDT"}
