@@ -79,6 +79,7 @@ class UserAdmin(FreshCodeAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return () if obj is None else ("email", "last_login")
 
+    @transaction.atomic
     def save_model(self, request: HttpRequest, obj: User, form: UserForm, change: bool) -> None:
         actor = request.user
         assert isinstance(actor, User)

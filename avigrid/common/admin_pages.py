@@ -10,7 +10,9 @@ from django.db.models import DecimalField, Model
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.decorators import method_decorator
 from django.utils.functional import Promise
+from django.views.decorators.csrf import csrf_protect
 from unfold.admin import ModelAdmin
 
 from avigrid.kernel.errors import AviGridError
@@ -36,7 +38,23 @@ class PlainDecimalField(forms.DecimalField):
         return plain(value) if isinstance(value, Decimal) and value.is_finite() else value
 
 
-class DeskAdmin(ModelAdmin):
+class ServiceAdmin(admin.ModelAdmin):
+    """Without the transaction that Django puts around a whole form: a refusal would undo what the services keep of it,
+    and a one-time code that was taken could be taken again. Each service is a transaction of its own."""
+
+    @method_decorator(csrf_protect)
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        answer: HttpResponse = self._changeform_view(request, object_id, form_url, extra_context)  # type: ignore[attr-defined]
+        return answer
+
+
+class DeskAdmin(ModelAdmin, ServiceAdmin):
     """`about` stands above list and form; `desk_page` names the page of the desk that shows the same things.
 
     A refusal of a service becomes a message above the form; nothing is ever deleted here.

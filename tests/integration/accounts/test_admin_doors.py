@@ -9,9 +9,12 @@ from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 
-from accounts.models import ApiKey, AuditEntry, User, UserSession
+from accounts.models import ApiKey, AuditEntry, TradingAccount, User, UserSession
+from accounts.services.api_keys import Credentials
+from accounts.services.second_factor import _new_recovery_codes
 from accounts.services.sessions import session_note
 from accounts.services.trading_accounts import trading_account_create
+from avigrid.kernel.portfolio import KeyInfo
 from tests.support.planted import database_holds
 from tests.support.users import code_for, login, make_user
 
@@ -117,6 +120,35 @@ def test_deactivating_a_key_wants_one_too(admin: User) -> None:
     assert ApiKey.objects.get().active
     client.post(KEYS, chosen)
     assert not ApiKey.objects.get().active
+
+
+@pytest.mark.django_db(transaction=True)
+def key_that_can_withdraw(account: TradingAccount, credentials: Credentials) -> KeyInfo:
+    return KeyInfo(read_only=False, can_trade=True, can_withdraw=True, ip_bound=True, user_id="1", expires="")
+
+
+@pytest.mark.parametrize("kind", ["current", "recovery"])
+def test_a_key_that_is_refused_is_noted_and_its_code_is_spent(admin: User, settings: Any, kind: str) -> None:
+    settings.KEY_TRIAL_CALL = f"{__name__}.key_that_can_withdraw"
+    code = code_for(admin) if kind == "current" else _new_recovery_codes(admin)[0]
+    form = key_form(otp_code=code)
+    answer = browser(admin, code_age_s=61).post(ADD_KEY, form)
+    assert (answer.status_code, answer["Location"]) == (302, ADD_KEY)
+    refused = AuditEntry.objects.filter(action="key.refused")
+    assert [entry.after for entry in refused] == [{"code": "key_can_withdraw"}]
+    assert ApiKey.objects.count() == 0
+    again = browser(admin, code_age_s=61).post(ADD_KEY, form)
+    assert again.status_code == 200
+    assert "Enter the code your device shows now." in again.content.decode()
+    assert refused.count() == 1
+
+
+def test_a_change_of_a_person_is_made_as_a_whole(admin: User) -> None:
+    """The last admin keeps the old name as well."""
+    url, form = f"{USERS}{admin.pk}/change/", {"name": "renamed", "role": "viewer", "is_active": "on"}
+    assert browser(admin, code_age_s=5).post(url, form)["Location"] == url
+    assert (User.objects.get(pk=admin.pk).name, User.objects.get(pk=admin.pk).role) == ("", "admin")
+    assert not AuditEntry.objects.filter(action="user.renamed").exists()
 
 
 @pytest.mark.django_db(transaction=True)
