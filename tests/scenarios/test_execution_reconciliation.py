@@ -325,6 +325,27 @@ def test_an_order_that_was_given_up_and_lives_is_adopted_back(
     assert execution.reconciler.run("orders").warnings == 0
 
 
+def test_an_order_that_another_process_took_back_meanwhile_is_no_finding(
+    desk: TradingDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execution, _, order = _given_up(desk, monkeypatch)
+    _appears(execution)
+    gateway = execution.context.gateway
+    asked = gateway.order
+
+    def taken_back(*, symbol: str, order_link_id: str) -> VenueOrder | None:
+        row = asked(symbol=symbol, order_link_id=order_link_id)
+        if row is not None and order_link_id == order.order_link_id:
+            with execution.context.books():
+                execution.hearing.order_row(row, Effects(), is_query=True)
+        return row
+
+    gateway.order = taken_back  # type: ignore[method-assign]
+    execution.reconciler.run("orders")
+    assert _kinds(kind="order_revived") == []
+    assert Order.objects.get(pk=order.pk).status == "open"
+
+
 def test_an_order_that_lives_beyond_its_plan_is_cancelled(desk: TradingDesk, monkeypatch: pytest.MonkeyPatch) -> None:
     execution, plan, order = _given_up(desk, monkeypatch)
     plan_close(plan_id=plan.pk, user="test")

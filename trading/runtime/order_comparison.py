@@ -147,7 +147,7 @@ class OrderComparison:
             if order.status in (OrderStatus.OPEN.value, OrderStatus.PARTIALLY_FILLED.value):
                 order_event_apply(order=order, event=OrderEventKind.MISSING, now=now, evidence="not listed, not found")
                 finding_note(run=run, difference=difference, now=now, action="unknown until evidence", repaired=True)
-        elif difference.kind is Kind.ORDER_REVIVED:
+        elif difference.kind is Kind.ORDER_REVIVED and OrderStatus(order.status).is_terminal:
             row = picture.looked_up[link]
             assert row is not None
             self.work.hearing.order_row(row, effects, is_query=True)

@@ -95,9 +95,10 @@ class PositionComparison:
 
     def _differences(self, rows: list[VenuePosition]) -> list[Difference]:
         """Exits are held against every position whose size is not itself in question."""
+        books = self.work.picture([], set())
         picture = VenuePicture(None, rows, None, history_start_ms=self.history.start_ms())
-        found = differences.position_differences(self.work.picture([], set()), picture)
+        found = differences.position_differences(books, picture)
         in_question = {row.subject for row in found if row.kind in _SIZE_KINDS}
         listed = patiently(self.work.context.gateway.open_orders)
-        exits = differences.exit_differences(self.work.picture([], set()), VenuePicture(listed, rows, None))
+        exits = differences.exit_differences(books, VenuePicture(listed, rows, None))
         return found + [row for row in exits if row.subject not in in_question]

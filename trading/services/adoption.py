@@ -237,7 +237,7 @@ def _claim(position: Position, plan: Plan, entry: Order) -> None:
         position_idx=plan.position_idx,
         side=entry.side,
         plan__isnull=True,
-        executed_at__gte=position.opened_at,
+        executed_at__gte=position.opened_at or plan.created_at,
     )
     references = [fill.reference for fill in unclaimed]
     LedgerEntry.objects.filter(
