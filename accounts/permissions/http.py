@@ -19,6 +19,8 @@ from accounts.services.second_factor import code_prove
 CODE_AT_SESSION_KEY = "otp_code_at"
 CODE_FIELD = "otp_code"
 CODE_HEADER = "X-OTP-Code"
+UNDONE = "undone"
+"""In the login page's address: somebody came here by a command that found no session."""
 _ATTRIBUTE = "avigrid_access"
 _READING = ("GET", "HEAD", "OPTIONS")
 
@@ -136,11 +138,10 @@ def otp_was_fresh(request: HttpRequest) -> bool:
 
 def refuse(request: HttpRequest, answer: Answer) -> HttpResponse:
     if answer in (Answer.LOGIN, Answer.DEVICE):
-        target = resolve_url("accounts:login") if answer is Answer.LOGIN else _device_page(request)
-        if request.headers.get("HX-Request"):
+        by_script = bool(request.headers.get("HX-Request"))
+        target = _login_page(request, by_script) if answer is Answer.LOGIN else _device_page(request)
+        if by_script:
             return HttpResponse(status=401 if answer is Answer.LOGIN else 403, headers={"HX-Redirect": target})
-        if answer is Answer.LOGIN:
-            target += "?" + urlencode({"next": request.get_full_path() if request.method == "GET" else "/"})
         return redirect(target)
     if answer is Answer.CODE and request.method == "GET" and not request.headers.get("HX-Request"):
         return redirect(reverse("accounts:fresh") + "?" + urlencode({"next": request.get_full_path()}))
@@ -155,6 +156,15 @@ def cipher_away(request: HttpRequest, error: CipherError) -> HttpResponse:
     response["Retry-After"] = "30"
     response["X-Refused"] = error.code
     return response
+
+
+def _login_page(request: HttpRequest, by_script: bool) -> str:
+    """Leads back to a page; of a command, which is not repeated, it says that it was not carried out."""
+    target = resolve_url("accounts:login")
+    query = {} if by_script else {"next": request.get_full_path() if request.method == "GET" else "/"}
+    if request.method not in _READING:
+        query[UNDONE] = "1"
+    return f"{target}?{urlencode(query)}" if query else target
 
 
 def _device_page(request: HttpRequest) -> str:

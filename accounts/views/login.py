@@ -15,7 +15,7 @@ from accounts.ciphers.base import CipherError
 from accounts.forms.login import CodeForm, LoginForm
 from accounts.models import TotpDevice, User
 from accounts.permissions import requires
-from accounts.permissions.http import note_code
+from accounts.permissions.http import UNDONE, note_code
 from accounts.selectors.people import user_by_id, user_role
 from accounts.services.attempts import attempt_wait_s
 from accounts.services.audit import audit
@@ -48,7 +48,8 @@ def login_page(request: HttpRequest) -> HttpResponse:
                 return redirect("accounts:code")
             return _enter(request, user=user, device=None, target=_next(request))
     status = 401 if form.is_bound else 200
-    return render(request, "accounts/login.html", {"form": form, "next": _next(request)}, status=status)
+    context = {"form": form, "next": _next(request), "undone": UNDONE in request.GET}
+    return render(request, "accounts/login.html", context, status=status)
 
 
 @requires("login")

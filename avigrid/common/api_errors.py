@@ -7,8 +7,9 @@ from typing import Any
 import structlog
 from django.core.exceptions import PermissionDenied
 from django.core.exceptions import ValidationError as DjangoValidationError
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from django.views.defaults import page_not_found, server_error
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseServerError, JsonResponse
+from django.template.loader import render_to_string
+from django.views.defaults import page_not_found
 from rest_framework import exceptions, status
 from rest_framework.response import Response
 
@@ -70,10 +71,10 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def failed(request: HttpRequest) -> HttpResponse:
-    """handler500."""
+    """handler500. Its page asks no database, and nobody who is logged in."""
     if request.path_info.startswith("/api/"):
         return problem_answer(500, "server_error", "This is a fault of ours; it was logged under the request id.")
-    return server_error(request)
+    return HttpResponseServerError(render_to_string("500.html", {"request_id": _request_id()}))
 
 
 def _body(status_code: int, code: str, detail: str) -> dict[str, Any]:
@@ -83,8 +84,12 @@ def _body(status_code: int, code: str, detail: str) -> dict[str, Any]:
         "status": status_code,
         "code": code,
         "detail": detail,
-        "request_id": structlog.contextvars.get_contextvars().get("request_id", ""),
+        "request_id": _request_id(),
     }
+
+
+def _request_id() -> str:
+    return str(structlog.contextvars.get_contextvars().get("request_id", ""))
 
 
 TITLES = {

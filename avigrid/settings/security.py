@@ -86,6 +86,7 @@ SESSION_COOKIE_NAME = "avigrid_session"
 CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_HTTPONLY = False  # htmx reads the token for its header
 CSRF_COOKIE_NAME = "avigrid_csrf"
+CSRF_FAILURE_VIEW = "trading.views.csrf.csrf_refused"
 
 # -- what a browser may do -----------------------------------------------------------------------------------------
 X_FRAME_OPTIONS = "DENY"
