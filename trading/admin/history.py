@@ -22,7 +22,7 @@ LABELS: Mapping[str, str | Promise] = {
     "executions_until_ms": _("fills seen until, ms"),
     "fee_usd": _("fee, USDT"),
     "fees_usd": _("fees, USDT"),
-    "filled_qty": _("filled"),
+    "filled_qty": _("filled quantity"),
     "funding_usd": _("funding, USDT"),
     "initial_margin_usd": _("initial margin, USDT"),
     "maintenance_margin_usd": _("maintenance margin, USDT"),

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 
 from django.template.loader import render_to_string
 from django.utils import translation
-from django.utils.html import format_html
-from django.utils.translation import gettext as _
 from prometheus_client import Counter, Histogram
 
 MOST_FRAGMENTS = 20
@@ -109,7 +107,6 @@ def render(name: str, reader: Reader, *, out_of_band: bool) -> str:
 
 
 def stale_bar(reader: Reader, *, is_stale: bool) -> str:
-    """What stands above a page that cannot be kept right. It needs no template and no database."""
+    """What stands above a page that cannot be kept right. It needs no database."""
     with translation.override(reader.language):
-        said = _("The server cannot refresh this page: what you see may be out of date. Trying again …")
-        return format_html('<div id="stale-bar" hx-swap-oob="innerHTML">{}</div>', said if is_stale else "")
+        return render_to_string("trading/partials/_stale.html", {"is_stale": is_stale})
