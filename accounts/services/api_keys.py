@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
@@ -52,8 +53,8 @@ def api_key_add(
 ) -> KeyAdded:
     """Try the key at the venue, then store it encrypted.
 
-    Raises Rejected: `key_can_withdraw`, `account_has_key` (rotate instead), `local_cipher_mainnet`, and whatever the
-    trial call raises. A refusal is audited, too.
+    Raises Rejected: `key_can_withdraw`, `account_has_key` (rotate instead), `local_cipher_mainnet`,
+    `key_of_another_user`, and whatever the trial call raises. A refusal is audited, too.
     """
     with _refusals_audited(account, actor, otp_used):
         if active_key_id(account.pk) is not None:
@@ -182,10 +183,10 @@ def _store(
     try:
         with transaction.atomic():
             old = ApiKey.objects.select_for_update().filter(account=account, active=True).first()
+            _refuse_other_user(account, info)
             if old is not None:
                 if action == "key.added":
                     raise Rejected("This account has an active key; rotate it instead.", code="account_has_key")
-                _refuse_other_user(old, info)
                 ApiKey.objects.filter(pk=old.pk).update(active=False, deactivated_at=timezone.now())
             key = ApiKey.objects.create(
                 account=account,
@@ -215,8 +216,12 @@ def _store(
     return KeyAdded(key=key, warnings=_warnings(info, read_only))
 
 
-def _refuse_other_user(old: ApiKey, info: KeyInfo) -> None:
-    before = old.permissions.get("user_id", "")
+def _refuse_other_user(account: TradingAccount, info: KeyInfo) -> None:
+    """An account is one user of the exchange for life: its plans, fills and equity are theirs, also while no key is
+    active. Only a key that was put aside before any process opened it binds to nothing."""
+    bound = ApiKey.objects.filter(account=account).filter(Q(active=True) | Q(last_used_at__isnull=False))
+    known = (permissions.get("user_id") for permissions in bound.order_by("-pk").values_list("permissions", flat=True))
+    before = next((user_id for user_id in known if user_id), "")
     if before and info.user_id and before != info.user_id:
         raise Rejected("The new key belongs to another user of the exchange.", code="key_of_another_user")
 

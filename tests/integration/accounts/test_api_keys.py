@@ -138,6 +138,27 @@ def test_rotation_to_another_users_key_is_refused(account: TradingAccount) -> No
     assert CredentialWatch(account).current().secret == SECRET
 
 
+@pytest.mark.parametrize("was_used", [True, False])
+def test_taking_the_key_away_first_does_not_open_the_account_to_another_user(
+    account: TradingAccount, was_used: bool
+) -> None:
+    """Plans, fills and equity are those of one user of the exchange. A key nobody ever opened has left nothing."""
+    key = add(account, Venue()).key
+    if was_used:
+        CredentialWatch(account).current()
+    api_key_deactivate(key=key, actor="test")
+    if not was_used:
+        assert add(account, Venue(key_info(user_id="78"))).key.active
+        return
+    add(account, Venue(key_info(user_id="")))  # a venue that does not say whose it is
+    api_key_deactivate(key=ApiKey.objects.latest("pk"), actor="test")
+    with pytest.raises(Rejected) as caught:
+        add(account, Venue(key_info(user_id="78")))
+    assert caught.value.code == "key_of_another_user"
+    assert not ApiKey.objects.filter(active=True).exists()
+    assert add(account, Venue()).key.active
+
+
 def test_deactivation_stops_a_running_process(account: TradingAccount) -> None:
     key = add(account, Venue()).key
     watch = CredentialWatch(account)
