@@ -31,14 +31,6 @@ def true_range(high: float, low: float, previous_close: float) -> float:
     return max(high - low, abs(high - previous_close), abs(low - previous_close))
 
 
-def ema_step(previous: float, value: float, span: int) -> float:
-    """One step of the exponential mean with alpha = 2/(span+1); NaN `previous` seeds it with `value`."""
-    if math.isnan(previous):
-        return value
-    alpha = 2.0 / (span + 1.0)
-    return alpha * value + (1.0 - alpha) * previous
-
-
 def highest(values: Series, first: int, last: int) -> float:
     best = values[first]
     for i in range(first + 1, last):

@@ -1,14 +1,11 @@
 """What a decision looks at: closed bars, oldest first, and the indicator values of the newest one."""
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from avigrid.kernel.errors import Bug, InvalidCandle
-from avigrid.kernel.market import Kline
 from marketdata.indicators import formulas
 from trading.avi5.config import StrategyConfig
 
@@ -41,23 +38,6 @@ class Bars:
         return Bars(
             self.start_ms[cut], self.open[cut], self.high[cut], self.low[cut], self.close[cut], self.volume[cut]
         )
-
-    @classmethod
-    def from_klines(cls, klines: Sequence[Kline], *, now_ms: int) -> "Bars":
-        """Raises InvalidCandle for a bar that may not be used (see `check_kline`) or a series with a hole."""
-        for kline in klines:
-            check_kline(kline, now_ms=now_ms)
-        bars = cls(
-            np.array([k.start_ms for k in klines], dtype=np.int64),
-            np.array([k.open for k in klines], dtype=np.float64),
-            np.array([k.high for k in klines], dtype=np.float64),
-            np.array([k.low for k in klines], dtype=np.float64),
-            np.array([k.close for k in klines], dtype=np.float64),
-            np.array([k.volume for k in klines], dtype=np.float64),
-        )
-        if klines:
-            check_continuous(bars, klines[0].interval_min * 60_000)
-        return bars
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,27 +94,6 @@ class Indicators:
     ema_fast: float
     ema_slow: float
     trend: int
-
-
-def check_kline(kline: Kline, *, now_ms: int) -> None:
-    """Raises InvalidCandle unless the bar is confirmed, over, and its prices and volume are possible."""
-    reason = ""
-    if not kline.confirmed:
-        reason = "not confirmed"
-    elif kline.end_ms > now_ms:
-        reason = f"closes at {kline.end_ms}, which is after {now_ms}"
-    elif not all(math.isfinite(x) and x > 0 for x in (kline.open, kline.high, kline.low, kline.close)):
-        reason = "has a price that is not positive"
-    elif not (kline.low <= min(kline.open, kline.close) and max(kline.open, kline.close) <= kline.high):
-        reason = f"breaks low <= open, close <= high ({kline.open}, {kline.high}, {kline.low}, {kline.close})"
-    elif not (math.isfinite(kline.volume) and kline.volume >= 0):
-        reason = f"has volume {kline.volume}"
-    if reason:
-        raise InvalidCandle(
-            f"{kline.symbol} {kline.interval_min}m bar {kline.start_ms} {reason}",
-            symbol=kline.symbol,
-            start_ms=kline.start_ms,
-        )
 
 
 def check_continuous(bars: Bars | Closes, step_ms: int) -> None:

@@ -115,10 +115,6 @@ class MarketData:
     """Share of 5m bars whose fills are modelled on 1m bars."""
     data_hash: str
 
-    @property
-    def has_fine_bars(self) -> bool:
-        return self.one_minute_share > 0
-
 
 def prepare(
     symbol: str,

@@ -9,11 +9,11 @@ import pytest
 
 from avigrid.kernel.errors import InvalidCandle
 from avigrid.kernel.instrument import FeeRates
-from avigrid.kernel.market import BookFeatures, Kline
+from avigrid.kernel.market import BookFeatures
 from trading.avi5.config import StrategyConfig
 from trading.avi5.decide import Decision, DecisionStatus, decide, decide_on, decision_bytes
 from trading.avi5.rules import Rule
-from trading.avi5.window import Bars, Indicators, MarketWindow, check_kline, check_window
+from trading.avi5.window import Bars, Indicators, MarketWindow, check_window
 
 FEES = FeeRates()
 CONFIG = StrategyConfig()
@@ -245,21 +245,3 @@ def test_a_window_must_fit_together() -> None:
         check_window(replace(good, bars_15m=good.bars_15m.part(0, 299)))
     with pytest.raises(InvalidCandle, match="15m bar must close"):
         check_window(replace(good, bars_5m=good.bars_5m.part(0, 699)))
-
-
-@pytest.mark.parametrize(
-    ("changes", "word"),
-    [
-        ({"confirmed": False}, "not confirmed"),
-        ({"start_ms": 1_000_001}, "after"),
-        ({"low": 10.5}, "breaks"),
-        ({"high": 10.1}, "breaks"),
-        ({"volume": -1.0}, "volume"),
-        ({"close": math.nan}, "not positive"),
-    ],
-)
-def test_bars_that_may_not_be_used(changes: dict[str, object], word: str) -> None:
-    good = Kline("BTCUSDT", 5, 1_000_000, 10.0, 11.0, 9.0, 10.2, 5.0, 50.0, True)
-    check_kline(good, now_ms=1_300_000)
-    with pytest.raises(InvalidCandle, match=word):
-        check_kline(replace(good, **changes), now_ms=1_300_000)  # type: ignore[arg-type]
