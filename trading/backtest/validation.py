@@ -28,7 +28,10 @@ class ModelledTrade:
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
+    """Not to be loosened by a setting: an administrator who wants to go live without them overrides, with a reason."""
+
     min_days: float = 30.0
+    min_trades: int = 30
     min_win_rate: float = 0.45
     min_profit_factor: float = 1.2
     max_drawdown_r: float = 10.0
@@ -89,6 +92,7 @@ def judge(
                 "signals of a real market, not a simulated one,",
             ),
             _check("days", days, limits.min_days, days >= limits.min_days, "days of validation, at least"),
+            _check("trades", len(rs), limits.min_trades, len(rs) >= limits.min_trades, "closed trades, at least"),
             _check(
                 "win_rate",
                 wins,

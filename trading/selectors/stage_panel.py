@@ -16,6 +16,7 @@ PLANS = 20
 _WORDS: dict[str, str | Promise] = {
     "real_market": _("signals of a real market (1), not of a simulated one (0)"),
     "days": _("days of validation, at least"),
+    "trades": _("closed modelled trades, at least"),
     "win_rate": _("share of winners, at least"),
     "profit_factor": _("profit factor, at least"),
     "max_drawdown_r": _("largest drawdown in R, at most"),

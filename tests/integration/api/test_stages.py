@@ -80,7 +80,7 @@ def test_everybody_reads_the_stage_and_what_is_missing(world: ApiWorld) -> None:
     viewer = api_client(make_user("viewer"))
     body = viewer.get(f"/api/v1/config/versions/{world.version.pk}/stage").json()
     assert (body["stage"], body["in_force"], body["is_ready"], body["override"]) == ("paper", "paper", False, None)
-    names = ["real_market", "days", "win_rate", "profit_factor", "max_drawdown_r", "slippage_gap_bps"]
+    names = ["real_market", "days", "trades", "win_rate", "profit_factor", "max_drawdown_r", "slippage_gap_bps"]
     assert [check["name"] for check in body["checks"]] == names
     assert viewer.get("/api/v1/config/versions/999999/stage").status_code == 404
 
@@ -99,7 +99,7 @@ def test_an_override_is_taken_shown_and_withdrawn(world: ApiWorld) -> None:
     assert (bad.status_code, list(bad.json()["errors"])) == (400, ["stage"])
     taken = post(path, {**wish, "override": True}).json()
     assert (taken["stage"], taken["in_force"]) == ("live", "live")
-    assert (taken["override"]["reason"], len(taken["override"]["missing"])) == ("watched by two", 6)
+    assert (taken["override"]["reason"], len(taken["override"]["missing"])) == ("watched by two", 7)
     gone = post(f"{path}/withdraw", {"reason": "enough"}).json()
     assert (gone["stage"], gone["override"]) == ("paper", None)
     assert [(row["before"], row["after"]) for row in gone["changes"]] == [("live", "paper"), ("paper", "live")]

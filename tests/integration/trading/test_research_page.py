@@ -321,9 +321,9 @@ def test_the_stage_and_its_thresholds_are_shown_and_moved_by_an_admin() -> None:
     assert "Threshold before live" in panel
     assert "0 live signals were modelled" in panel
     assert re.findall(r'data-threshold="(\w+)"', panel) == [
-        "real_market", "days", "win_rate", "profit_factor", "max_drawdown_r", "slippage_gap_bps"
+        "real_market", "days", "trades", "win_rate", "profit_factor", "max_drawdown_r", "slippage_gap_bps"
     ]  # fmt: skip
-    assert panel.count('aria-label="failed"') == 6
+    assert panel.count('aria-label="failed"') == 7
     form = {"version": version.pk, "stage": "paper", "reason": "it decides well"}
     assert admin.post("/research/stage", form).status_code == 403
     told = admin.post("/research/stage", {**form, "otp_code": code_for(admin_user)}, follow=True).content.decode()

@@ -106,6 +106,7 @@ def test_live_is_refused_until_every_threshold_is_met(world: ApiWorld) -> None:
     assert refused.value.code == "not_validated"
     assert refused.value.details["missing"] == [
         "days",
+        "trades",
         "win_rate",
         "profit_factor",
         "max_drawdown_r",
@@ -178,7 +179,7 @@ def test_an_override_stands_until_it_is_withdrawn(world: ApiWorld) -> None:
     found = standing_override()
     assert found is not None
     assert (found.change_id, found.reason, found.since) == (change.pk, "small size, watched", NOW)
-    assert len(found.missing) == 5
+    assert len(found.missing) == 6
     assert AuditEntry.objects.filter(action="strategy.stage_overridden", reason="small size, watched").count() == 1
     assert OutboxEvent.objects.get(kind="stage_override").severity == "warning"
     with pytest.raises(Rejected) as refused:

@@ -29,6 +29,7 @@ def test_a_good_month_is_ready() -> None:
     assert [check.name for check in verdict.checks] == [
         "real_market",
         "days",
+        "trades",
         "win_rate",
         "profit_factor",
         "max_drawdown_r",
@@ -47,7 +48,10 @@ def test_a_good_month_is_ready() -> None:
         (GOOD, 5.1, 30, ["slippage_gap_bps"]),
         (GOOD, -5.1, 30, ["slippage_gap_bps"]),
         (GOOD, None, 30, ["slippage_gap_bps"]),
-        ([], 1.0, 30, ["win_rate", "profit_factor", "max_drawdown_r", "slippage_gap_bps"]),
+        # one winner is no proof, nor are twenty-nine
+        ([1.0], 1.0, 30, ["trades"]),
+        (GOOD[:28] + [1.0], 1.0, 30, ["trades"]),
+        ([], 1.0, 30, ["trades", "win_rate", "profit_factor", "max_drawdown_r", "slippage_gap_bps"]),
     ],
 )
 def test_what_is_missing_is_named(rs: list[float], gap: float | None, days: float, missing: list[str]) -> None:
@@ -57,7 +61,8 @@ def test_what_is_missing_is_named(rs: list[float], gap: float | None, days: floa
 
 
 def test_at_the_limits_it_passes() -> None:
-    rs = [-1.0] * 10 + [2.0] * 9 + [-0.0001]
+    rs = [-1.0] * 10 + [2.0] * 18 + [-0.0001] * 12
+    assert judge(trades(GOOD[:30]), days=30).is_ready
     assert judge(trades(rs, 5.0), days=30).is_ready
 
 
