@@ -117,7 +117,7 @@ def test_live_is_refused_until_every_threshold_is_met(world: ApiWorld) -> None:
     _prove(world)
     change = _move(world, "live")
     assert (change.before, change.after, change.is_override) == ("paper", "live", False)
-    assert [check["passed"] for check in change.evidence["checks"]] == [True] * 6
+    assert [check["passed"] for check in change.evidence["checks"]] == [True] * 7
     world.version.refresh_from_db()
     assert stage_in_force(world.version) == "live"
     assert standing_override() is None
