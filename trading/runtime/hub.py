@@ -70,6 +70,8 @@ class Hub:
     _hears_again: bool = False
     _painting_since: float | None = None
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+    """Something was painted or lost: pages may have to be told how right they are."""
     _tasks: list["asyncio.Task[None]"] = field(default_factory=list)
 
     def join(self, watcher: Watcher) -> None:
@@ -97,6 +99,7 @@ class Hub:
 
     def _lost(self) -> None:
         self._is_deaf, self._hears_again = True, False
+        self._news.set()
 
     def _found(self) -> None:
         """What was said before is lost: only a painting of everything makes the pages right."""
@@ -107,20 +110,28 @@ class Hub:
     async def _tell(self) -> None:
         """Beside the painting, which may be what hangs."""
         while True:
-            await asyncio.sleep(TICK_S)
-            await self._tell_once()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), TICK_S)
+            self._news.clear()
+            try:
+                await self._tell_once()
+            except Exception as error:
+                log.error("telling_failed", error=repr(error))
 
     async def _tell_once(self) -> None:
         began = self._painting_since
         is_stuck = self._is_deaf or (began is not None and time.monotonic() - began > HANGS_S)
         told: list[Watcher] = []
         for watcher in self.watchers:
-            is_stale = is_stuck or any((watcher.reader, name) in self._failing for name in watcher.fragments)
+            is_stale = is_stuck or self._shows_failing(watcher)
             if watcher.told_stale != is_stale and (is_stale or not watcher.is_new):
                 watcher.told_stale = is_stale
                 told.append(watcher)
         bars = {(reader, is_stale): stale_bar(reader, is_stale=bool(is_stale)) for reader, is_stale in map(_said, told)}
         await asyncio.gather(*(self._send(watcher, bars[_said(watcher)]) for watcher in told))
+
+    def _shows_failing(self, watcher: Watcher) -> bool:
+        return bool(self._failing) and any((watcher.reader, name) in self._failing for name in watcher.fragments)
 
     async def _paint(self) -> None:
         aged_at = repainted_at = tried_at = time.monotonic()
@@ -150,7 +161,7 @@ class Hub:
                 self._failing |= self._looked_at()
                 log.error("painting_failed", error=repr(error))
             self._painting_since = None
-            await self._tell_once()
+            self._news.set()
             # at most half of the time goes into painting, whatever the market does
             await asyncio.sleep(min(time.monotonic() - began, QUIET_S))
 

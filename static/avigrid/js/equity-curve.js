@@ -39,7 +39,7 @@
   };
   const tell = (index) => {
     if (index === null || index === undefined) { legend.textContent = ""; return; }
-    legend.textContent = `${moment(data.time_s[index])}  ${box.dataset.equity} ${data.equity_usd[index].toFixed(2)} USDT  ${box.dataset.drawdown} ${(data.drawdown_ratio[index] * 100).toFixed(2)} %`;
+    legend.textContent = `${moment(data.time_s[index])}  ${box.dataset.equity} ${data.equity_usd[index].toFixed(2)} USDT  ${box.dataset.drawdown} ${(data.drawdown_ratio[index] * 100).toFixed(2)}\u00a0%`;
   };
 
   fetch(box.dataset.url).then((answer) => (answer.ok ? answer.json() : Promise.reject(answer.status))).then((found) => {
