@@ -61,7 +61,11 @@ class PostgresServer:
         for stale in (self._data / "postmaster.pid", *self._data.glob(".s.PGSQL.*.lock")):
             stale.unlink(missing_ok=True)
         server = pgserver.get_server(self._data, start=False)
-        server.ensure_postgres_running()
+        try:
+            server.ensure_postgres_running()
+        except subprocess.TimeoutExpired:  # it gives the recovery ten seconds; a busy disk needs more
+            _wait(self._is_ready, "PostgreSQL's recovery", timeout_s=60.0)
+            server.ensure_postgres_running()
 
     def kill(self) -> None:
         """The postmaster dies at once; its children notice and follow."""
@@ -81,6 +85,12 @@ class PostgresServer:
         with contextlib.suppress(ChildProcessError):
             os.waitpid(pid, 0)
         _wait(lambda: not self._children_left(), "the end of PostgreSQL's processes")
+
+    def _is_ready(self) -> bool:
+        try:
+            return (self._data / "postmaster.pid").read_text().splitlines()[7].strip() == "ready"
+        except (OSError, IndexError):
+            return False
 
     def _children_left(self) -> bool:
         """Backends of this data directory: their working directory is it."""
