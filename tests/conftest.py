@@ -1,9 +1,11 @@
 """Shared by every test: deterministic hypothesis, data folders that may be absent."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.utils import translation
 from hypothesis import HealthCheck, settings
 
 from tests.support import audit_flush
@@ -17,6 +19,13 @@ settings.register_profile(
 )
 settings.load_profile("avigrid")
 audit_flush.install()
+
+
+@pytest.fixture(autouse=True)
+def _no_language_left() -> Iterator[None]:
+    """A request leaves its language behind on the thread: the next test begins in English all the same."""
+    yield
+    translation.deactivate()
 
 
 @pytest.fixture(scope="session")

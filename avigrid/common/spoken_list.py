@@ -273,7 +273,6 @@ SENTENCES = frozenset(
         _("Upgrade to Redis 6.2 or Valkey 7.2."),
         _("Use Vault (SECRETS_BACKEND)."),
         _("Version {0} decides by now, not {1}."),
-        _("Version {0} decides by now, not {1}."),
         _("What is open when the data ends is closed at the last price as a taker."),
         _("a newer signal replaced it"),
         _("a number"),
