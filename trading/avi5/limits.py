@@ -43,3 +43,16 @@ LIMITS: dict[str, tuple[float, float]] = {
     "slippage_thin_bps": (0, 500),
     "thin_depth_usd": (0, 1e10),
 }
+
+_LENGTHS = ("vwap_bars", "donchian_bars", "atr_percentile_bars", "proxy_bars")
+COUPLED: dict[str, tuple[str, ...]] = {
+    "max_sigma_x": ("trigger_sigma_x",),
+    "trigger_sigma_x": ("max_sigma_x",),
+    "trend_fast_bars": ("trend_slow_bars",),
+    "trend_slow_bars": ("trend_fast_bars",),
+    "min_fill_ratio": ("full_fill_ratio",),
+    "full_fill_ratio": ("min_fill_ratio",),
+    "warmup_5m_bars": _LENGTHS,
+    **dict.fromkeys(_LENGTHS, ("warmup_5m_bars",)),
+}
+"""Numbers that must be above or below another one: whether a value is legal depends on these and on nothing else."""

@@ -11,6 +11,7 @@ from statistics import median
 from avigrid.kernel.errors import Rejected
 from avigrid.kernel.instrument import Instrument
 from trading.avi5.config import ConfigValue, InvalidConfig, StrategyConfig
+from trading.avi5.limits import COUPLED, LIMITS
 from trading.backtest.compiled import arrays_for, sweep_compiled
 from trading.backtest.compiled_scan import SUMMARY_FIELDS
 from trading.backtest.data import MarketData
@@ -18,6 +19,8 @@ from trading.backtest.result import BacktestSettings
 from trading.backtest.series import first_bar, indicator_series, lacks_books
 
 MAX_CONFIGS = 200_000
+MAX_VALUES = 2_000
+"""Of one field; each is looked at while somebody waits for the answer."""
 # numbers that change what is known per bar; all others share one set of arrays
 _ARRAY_FIELDS = (
     *("vwap_bars", "atr_bars", "donchian_bars", "atr_percentile_bars", "proxy_bars", "trend_fast_bars"),
@@ -42,6 +45,10 @@ class SweepSpec:
         for name, values in self.axes.items():
             if not values:
                 raise InvalidConfig(f"{name} has no values to sweep over", field=name)
+            if len(values) > MAX_VALUES:
+                raise InvalidConfig(
+                    f"{name} has {len(values)} values to sweep over, the limit is {MAX_VALUES}", field=name
+                )
         if self.size > MAX_CONFIGS:
             raise Rejected(f"the grid has {self.size} configs, the limit is {MAX_CONFIGS}", code="grid_too_large")
         for name, values in self.axes.items():
@@ -49,16 +56,27 @@ class SweepSpec:
                 self._check_value(name, value)
 
     def _check_value(self, name: str, value: ConfigValue) -> None:
-        """A value that no combination of the grid makes legal is a mistake; one that some do is left out where not."""
+        """A value that no combination of the grid makes legal is a mistake; one that some do is left out where not.
+
+        What it may be depends on its partners only, and most freely on their least and greatest values.
+        """
         try:
             self.base.replaced({name: value})
         except InvalidConfig as error:
-            others = {axis: values for axis, values in self.axes.items() if axis != name}
-            for picked in itertools.product(*others.values()):
+            partners = {axis: self._extremes(axis) for axis in COUPLED.get(name, ()) if axis in self.axes}
+            for picked in itertools.product(*partners.values()):
                 with contextlib.suppress(InvalidConfig):
-                    self.base.replaced({**dict(zip(others, picked, strict=True)), name: value})
+                    self.base.replaced({**dict(zip(partners, picked, strict=True)), name: value})
                     return
             raise error from None
+
+    def _extremes(self, axis: str) -> set[float]:
+        """Of the values that are possible at all."""
+        low, high = LIMITS[axis]
+        own: list[float] = [getattr(self.base, axis)]
+        numbers = [v for v in self.axes[axis] if isinstance(v, int | float) and not isinstance(v, bool)]
+        possible = [v for v in numbers if low <= v <= high]
+        return {min(possible, default=own[0]), max(possible, default=own[0])}
 
     @property
     def size(self) -> int:

@@ -1,10 +1,12 @@
 """Sweeps: every combination once, in shards that add up; neighbours one step away; rows as the pure path has them."""
 
+from collections.abc import Mapping
+
 import pytest
 
 from avigrid.kernel.errors import Rejected
 from tests.unit.trading.backtest.synthetic import START_MS, filters, market
-from trading.avi5.config import InvalidConfig, StrategyConfig
+from trading.avi5.config import ConfigValue, InvalidConfig, StrategyConfig
 from trading.avi5.window import BAR_5M_MS
 from trading.backtest.driver import run_backtest
 from trading.backtest.series import MissingWarmUp
@@ -106,6 +108,43 @@ def test_a_spike_ranks_below_a_plateau() -> None:
     assert [item.row.index for item in few] == [1, 0]
 
 
+@pytest.mark.parametrize(
+    ("axes", "field"),
+    [
+        ({"theta": (0.2, 7)}, "theta"),
+        ({"max_sigma_x": (3.0, 0.5), "trigger_sigma_x": (1.0, 1.5)}, "max_sigma_x"),
+        ({"vwap_bars": (20, 400), "warmup_5m_bars": (300, 350)}, "warmup_5m_bars"),
+    ],
+)
+def test_a_wrong_value_is_found_without_walking_the_grid(
+    axes: dict[str, tuple[ConfigValue, ...]], field: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = 0
+    replaced = StrategyConfig.replaced
+
+    def counted(config: StrategyConfig, changes: Mapping[str, object]) -> StrategyConfig:
+        nonlocal tried
+        tried += 1
+        return replaced(config, changes)
+
+    monkeypatch.setattr(StrategyConfig, "replaced", counted)
+    wide = {"atr_mult_x": tuple(1 + n / 10 for n in range(100)), "be_trigger_r": tuple(1 + n / 10 for n in range(80))}
+    with pytest.raises(InvalidConfig) as refused:
+        SweepSpec(LOOSE, {**wide, **axes})
+    assert refused.value.details["field"] == field
+    assert tried < 250
+
+
+def test_what_only_another_axis_makes_legal_is_no_mistake() -> None:
+    spec = SweepSpec(
+        LOOSE,
+        {"warmup_5m_bars": (60, 500), "atr_percentile_bars": (30, 288), "vwap_bars": (20, 400), "proxy_bars": (3, 50)},
+    )
+    assert spec.deepest.history_5m_bars == 1022
+    assert SweepSpec(LOOSE, {"trend_fast_bars": (20, 60), "trend_slow_bars": (50, 100)}).size == 4
+    assert SweepSpec(LOOSE, {"min_fill_ratio": (0.5, 0.98), "full_fill_ratio": (0.95, 0.99)}).size == 4
+
+
 def test_wrong_sweeps_are_refused() -> None:
     with pytest.raises(InvalidConfig, match="at least one field"):
         SweepSpec(LOOSE, {})
@@ -115,3 +154,5 @@ def test_wrong_sweeps_are_refused() -> None:
         SweepSpec(LOOSE, {"theta": tuple(i / 1000 for i in range(999)), "rungs": tuple(range(1, 999))})
     with pytest.raises(Rejected, match="shard must be 0 to 2, got 3"):
         sweep_run(SPEC, [], shard=3, shards=3)
+    with pytest.raises(InvalidConfig, match="theta has 2001 values to sweep over, the limit is 2000"):
+        SweepSpec(LOOSE, {"theta": tuple(i / 2001 for i in range(2001))})
