@@ -12,7 +12,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from accounts.ciphers.base import CipherError
 from accounts.core.addresses import client_address, forwards_unnamed
 from accounts.core.context import Origin, reset_origin, set_origin
-from accounts.permissions.http import action_for, cipher_away, declared_actions, refusal
+from accounts.permissions.http import action_for, cipher_away, declared_actions, refusal, too_many
+from accounts.services.attempts import TooManyAttempts
 from accounts.services.proxies import unnamed_proxy_note
 from accounts.services.sessions import session_note, session_seen
 from avigrid.common.api_errors import problem_answer
@@ -131,6 +132,8 @@ class AccessMiddleware:
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """A page that needed the cipher while it is away says so, instead of failing without a word."""
+        if isinstance(exception, TooManyAttempts):
+            return too_many(request, exception.wait_s)
         return cipher_away(request, exception) if isinstance(exception, CipherError) else None
 
 

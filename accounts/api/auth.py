@@ -24,9 +24,9 @@ from accounts.api.serializers import (
     RefreshSerializer,
     TokenPairSerializer,
 )
-from accounts.api.throttles import CodeThrottle, LoginThrottle, RoleThrottle
+from accounts.api.throttles import LoginThrottle, RoleThrottle
 from accounts.models import User
-from accounts.permissions.api import api_visitor
+from accounts.permissions.api import api_visitor, attempts_counted
 from accounts.permissions.http import CODE_HEADER
 from accounts.services.login import LoginRefused, code_step, login_note, password_step
 from accounts.services.second_factor import code_prove, device_begin, device_confirm, device_remove, has_device
@@ -112,7 +112,7 @@ class DeviceSetUpView(APIView):
     the old one and, in the header X-OTP-Code, a code of it or a recovery code."""
 
     access: ClassVar = {"POST": "own.session"}
-    throttle_classes = (RoleThrottle, CodeThrottle)
+    throttle_classes = (RoleThrottle,)
 
     @extend_schema(
         operation_id="auth_2fa_setup",
@@ -123,7 +123,8 @@ class DeviceSetUpView(APIView):
     def post(self, request: Request) -> Response:
         _refuse_unverified_owner(request)
         code = request.headers.get(CODE_HEADER, "")[:16]
-        set_up = device_begin(user=caller(request), present_code=code, request=request._request)
+        with attempts_counted():
+            set_up = device_begin(user=caller(request), present_code=code, request=request._request)
         return Response(DeviceSetUpSerializer(set_up).data)
 
 
@@ -132,7 +133,7 @@ class DeviceConfirmView(APIView):
     another, every other login ends."""
 
     access: ClassVar = {"POST": "own.session"}
-    throttle_classes = (CodeThrottle,)
+    throttle_classes = (RoleThrottle,)
 
     @extend_schema(
         operation_id="auth_2fa_confirm",
@@ -143,7 +144,8 @@ class DeviceConfirmView(APIView):
     def post(self, request: Request) -> Response:
         _refuse_unverified_owner(request)
         code = checked(CodeSerializer, request)["code"]
-        _, codes = device_confirm(user=caller(request), code=code, request=request._request)
+        with attempts_counted():
+            _, codes = device_confirm(user=caller(request), code=code, request=request._request)
         return Response({"recovery_codes": codes})
 
 
@@ -151,14 +153,16 @@ class DeviceDisableView(APIView):
     """Remove the device, with a code of it. Every login ends; traders and admins must set up a new one to go on."""
 
     access: ClassVar = {"POST": "own.session"}
-    throttle_classes = (RoleThrottle, CodeThrottle)
+    throttle_classes = (RoleThrottle,)
 
     @extend_schema(
         operation_id="auth_2fa_disable", request=CodeSerializer, responses={204: None, **problems(400, 409, 415)}
     )
     def post(self, request: Request) -> Response:
         user, code = caller(request), checked(CodeSerializer, request)["code"]
-        if code_prove(user=user, code=code, request=request._request, step="device.disable") is None:
+        with attempts_counted():
+            device = code_prove(user=user, code=code, request=request._request, step="device.disable")
+        if device is None:
             raise Refused("wrong_code", "This code is not right, or was used already.", status_code=409)
         device_remove(user=user, actor=user, reason="asked by owner", otp_used=True)
         return Response(status=status.HTTP_204_NO_CONTENT)

@@ -79,7 +79,3 @@ class RoleThrottle(_Counter):
 
 class LoginThrottle(AddressThrottle):
     scope = "login"
-
-
-class CodeThrottle(AddressThrottle):
-    scope = "code"

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.permissions.http import CODE_FIELD, passes
 from accounts.permissions.table import action_named
+from accounts.services.attempts import TooManyAttempts
 from avigrid.common.admin_pages import DeskAdmin
 
 
@@ -31,8 +32,12 @@ class FreshCodeForm(forms.ModelForm):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
-        if not self.errors and not passes(self.request, action_named(self.needs)):
-            self.add_error(CODE_FIELD, gettext("Enter the code your device shows now."))
+        try:
+            if not self.errors and not passes(self.request, action_named(self.needs)):
+                self.add_error(CODE_FIELD, gettext("Enter the code your device shows now."))
+        except TooManyAttempts:
+            sentence = gettext("Too many codes were tried from this address; wait a minute and try again.")
+            self.add_error(CODE_FIELD, sentence)
         return cleaned
 
 

@@ -1,8 +1,11 @@
 """The API's door: every view names its action per method or per viewset action; one that names none is refused."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.utils import timezone
+from rest_framework.exceptions import Throttled
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework_simplejwt.tokens import Token
@@ -10,6 +13,7 @@ from rest_framework_simplejwt.tokens import Token
 from accounts.permissions.decide import Answer, Visitor, decide
 from accounts.permissions.http import CODE_HEADER, action_for, note_code, visitor_of
 from accounts.permissions.table import Action
+from accounts.services.attempts import TooManyAttempts
 from accounts.services.second_factor import code_prove
 from avigrid.common.api_errors import Refused
 
@@ -57,6 +61,15 @@ def api_visitor(request: Request) -> Visitor:
     return Visitor(user=request.user, verified=_issued_with_code(request.auth), code_age_s=age)
 
 
+@contextmanager
+def attempts_counted() -> Iterator[None]:
+    """Too many codes from one address, said as the framework says what is throttled."""
+    try:
+        yield
+    except TooManyAttempts as spent:
+        raise Throttled(wait=spent.wait_s) from None
+
+
 def _issued_with_code(token: object) -> bool:
     return isinstance(token, Token) and bool(token.get("otp"))
 
@@ -65,8 +78,9 @@ def _code_given(request: Request, action: Action) -> bool:
     code = request.headers.get(CODE_HEADER, "")
     if not code or not request.user.is_authenticated:
         return False
-    if code_prove(user=request.user, code=code, request=request._request, step=action.name) is None:
-        return False
+    with attempts_counted():
+        if code_prove(user=request.user, code=code, request=request._request, step=action.name) is None:
+            return False
     request.avigrid_code_at = timezone.now().timestamp()  # type: ignore[attr-defined]
     if request.auth is None:
         note_code(request._request)

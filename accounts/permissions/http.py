@@ -14,6 +14,7 @@ from django.utils.cache import add_never_cache_headers
 from accounts.ciphers.base import CipherError
 from accounts.permissions.decide import Answer, Visitor, decide
 from accounts.permissions.table import EXTERNAL_ROUTES, Action, UndeclaredAction, action_named
+from accounts.services.attempts import TooManyAttempts
 from accounts.services.second_factor import code_prove
 
 CODE_AT_SESSION_KEY = "otp_code_at"
@@ -103,13 +104,15 @@ def refusal(request: HttpRequest, action: Action) -> HttpResponse | None:
             answer = decide(visitor_of(request), action)
     except CipherError as error:
         return cipher_away(request, error)
+    except TooManyAttempts as spent:
+        return too_many(request, spent.wait_s)
     if answer is Answer.ALLOW:
         return None
     return refuse(request, answer)
 
 
 def passes(request: HttpRequest, action: Action) -> bool:
-    """For doors that ask in words of their own. Raises CipherError."""
+    """For doors that ask in words of their own. Raises CipherError, TooManyAttempts."""
     answer = decide(visitor_of(request), action)
     if answer is Answer.CODE and code_given(request, action):
         answer = decide(visitor_of(request), action)
@@ -117,7 +120,8 @@ def passes(request: HttpRequest, action: Action) -> bool:
 
 
 def code_given(request: HttpRequest, action: Action) -> bool:
-    """Whether the request itself brings a good code; from then on the session counts as fresh. Raises CipherError."""
+    """Whether the request itself brings a good code; from then on the session counts as fresh. Raises CipherError,
+    TooManyAttempts."""
     code = request.headers.get(CODE_HEADER) or (request.POST.get(CODE_FIELD, "") if request.method == "POST" else "")
     if not code or not request.user.is_authenticated:
         return False
@@ -167,6 +171,13 @@ def _login_page(request: HttpRequest, by_script: bool) -> str:
     return f"{target}?{urlencode(query)}" if query else target
 
 
+def too_many(request: HttpRequest, wait_s: int) -> HttpResponse:
+    """This address tries more often than a person does, whoever it says it is."""
+    response = render(request, "accounts/locked_out.html", {"minutes": max(1, -(-wait_s // 60))}, status=429)
+    response["Retry-After"] = str(wait_s)
+    return response
+
+
 def _device_page(request: HttpRequest) -> str:
     return reverse("accounts:device")
 
@@ -186,5 +197,6 @@ __all__ = [
     "refusal",
     "refuse",
     "requires",
+    "too_many",
     "visitor_of",
 ]

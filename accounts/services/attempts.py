@@ -9,8 +9,26 @@ from rest_framework.throttling import SimpleRateThrottle
 
 from accounts.core.context import current_origin
 from avigrid.common.rate_window import wait_s
+from avigrid.kernel.errors import Retryable
 
 log = structlog.get_logger(__name__)
+
+
+class TooManyAttempts(Retryable):
+    """`details["retry_after_s"]`: how long this address waits. The door answers 429."""
+
+    code = "too_many_attempts"
+
+    @property
+    def wait_s(self) -> int:
+        return int(str(self.details["retry_after_s"]))
+
+
+def code_attempt() -> None:
+    """One code more from this address. Raises TooManyAttempts where that is one too many."""
+    waits = attempt_wait_s("code")
+    if waits:
+        raise TooManyAttempts("Too many codes were tried from this address; wait and try again.", retry_after_s=waits)
 
 
 def attempt_wait_s(scope: str) -> int:

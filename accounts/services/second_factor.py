@@ -13,6 +13,7 @@ from django.utils.crypto import salted_hmac
 from accounts.ciphers import Purpose, get_cipher
 from accounts.core import totp
 from accounts.models import RecoveryCode, TotpDevice, User
+from accounts.services.attempts import code_attempt
 from accounts.services.audit import audit
 from accounts.services.lockout import failure_count, is_locked_out
 from accounts.services.sessions import sign_out_everywhere
@@ -38,7 +39,7 @@ def device_begin(*, user: User, present_code: str = "", request: HttpRequest | N
     """A new, not yet confirmed device; replaces an earlier unconfirmed one. The confirmed one stays until then.
 
     Whoever has a confirmed device must show a code of it, or a recovery code: an open session alone cannot replace it.
-    Raises Rejected: `present_code_required`, `wrong_code`.
+    Raises Rejected: `present_code_required`, `wrong_code`; TooManyAttempts.
     """
     raw = secrets.token_bytes(totp.SECRET_BYTES)
     # first: no recovery code is to be spent on a cipher that is away
@@ -69,8 +70,10 @@ def device_confirm(
     """Confirm the pending device with its first code; returns it and fresh recovery codes.
 
     Where it replaces one, every session but `keep_session_key` and every token of that person ends: what the old
-    device opened is not the new one's. Raises Rejected: `no_pending_device`, `wrong_code`.
+    device opened is not the new one's. Raises Rejected: `no_pending_device`, `wrong_code`; TooManyAttempts.
     """
+    if request is not None:
+        code_attempt()
     with transaction.atomic():
         User.objects.select_for_update().get(pk=user.pk)
         pending = _pending(user)
@@ -104,9 +107,12 @@ def device_remove(*, user: User, actor: User | str, reason: str = "", otp_used: 
 
 def code_prove(*, user: User, code: str, request: HttpRequest | None, step: str) -> TotpDevice | None:
     """`code_check` for everything behind the login: a wrong code is audited and counts towards the lockout, and whoever
-    is locked out is not even heard. `step` names what asked. Raises CipherError where codes cannot be checked."""
-    if request is not None and is_locked_out(request=request, user=user):
-        return None
+    is locked out is not even heard. `step` names what asked. Raises CipherError where codes cannot be checked, and
+    TooManyAttempts: codes of all doors count together, per address."""
+    if request is not None:
+        if is_locked_out(request=request, user=user):
+            return None
+        code_attempt()
     device = code_check(user=user, code=code)
     if device is None:
         failure_count(request=request, user=user, action="code.refused", step=step)

@@ -19,10 +19,3 @@ def locked_out(
         response = render(request, "accounts/locked_out.html", {"minutes": wait_s // 60}, status=429)
     response["Retry-After"] = str(wait_s)
     return response
-
-
-def too_many(request: HttpRequest, wait_s: int) -> HttpResponse:
-    """This address tries more often than a person does, whoever it says it is."""
-    response = render(request, "accounts/locked_out.html", {"minutes": max(1, -(-wait_s // 60))}, status=429)
-    response["Retry-After"] = str(wait_s)
-    return response

@@ -15,14 +15,13 @@ from accounts.ciphers.base import CipherError
 from accounts.forms.login import CodeForm, LoginForm
 from accounts.models import TotpDevice, User
 from accounts.permissions import requires
-from accounts.permissions.http import UNDONE, note_code
+from accounts.permissions.http import UNDONE, note_code, too_many
 from accounts.selectors.people import user_by_id, user_role
 from accounts.services.attempts import attempt_wait_s
 from accounts.services.audit import audit
 from accounts.services.login import LoginRefused, code_step, login_note, password_step
 from accounts.services.second_factor import has_device
 from accounts.services.sessions import session_forget, session_note
-from accounts.views.lockout import too_many
 
 _PENDING = "login_pending"
 _PENDING_FOR_S = 300

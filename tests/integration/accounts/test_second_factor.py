@@ -12,6 +12,7 @@ from axes.models import AccessAttempt
 from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
+from rest_framework.throttling import SimpleRateThrottle
 
 from accounts.ciphers import get_cipher
 from accounts.core import totp
@@ -167,6 +168,49 @@ def test_wrong_codes_are_audited_and_lock_out(ask: Any, step: str) -> None:
     assert statuses[4] == 429
     assert ask(user, code_for(user)).status_code == 429  # even the right one, from there
     assert Client().post(LOGIN, {"email": user.email, "password": "x"}).status_code == 429
+
+
+def confirm_page(user: User, code: str) -> Any:
+    return login(Client(), user).post(DEVICE, {"code": code})
+
+
+def confirm_api(user: User, code: str) -> Any:
+    return api_client(user).post(API + "confirm", {"code": code}, format="json")
+
+
+def fresh_page(user: User, code: str) -> Any:
+    return login(Client(), user).post(FRESH, {"code": code})
+
+
+def admin_page(user: User, code: str) -> Any:
+    client = login(Client(), user)
+    session = client.session
+    session["otp_code_at"] = (timezone.now() - timedelta(seconds=100)).timestamp()
+    session.save()
+    form = {"email": "new@desk.example", "name": "", "role": "viewer", "otp_code": code}
+    return client.post("/admin/accounts/user/add/", form)
+
+
+DOORS = [flatten_page, flatten_api, disable_api, replace_page, confirm_page, confirm_api, fresh_page, admin_page]
+
+
+@pytest.mark.parametrize("ask", DOORS)
+def test_codes_of_every_door_use_up_one_number_of_the_address(ask: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever names it gives: the lockout counts per person, this per address."""
+    monkeypatch.setitem(SimpleRateThrottle.THROTTLE_RATES, "code", "4/hour")
+    for door in (flatten_page, ask, flatten_api, ask):
+        answer = door(make_user("admin", with_device=not door.__name__.startswith("confirm")), "000000")
+        assert answer.status_code != 429
+    last = make_user("admin", with_device=not ask.__name__.startswith("confirm"))
+    entries = AuditEntry.objects.filter(action__in=["code.refused", "login.failed"])
+    before = entries.count()
+    answer = ask(last, "000000")
+    if ask is admin_page:  # beside the field: what was typed stays
+        assert "Too many codes were tried from this address" in answer.content.decode()
+    else:
+        assert answer.status_code == 429
+        assert int(answer["Retry-After"]) > 0
+    assert entries.count() == before
 
 
 def test_wrong_confirming_codes_and_old_passwords_are_audited_and_count() -> None:
