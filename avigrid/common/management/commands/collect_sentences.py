@@ -27,6 +27,7 @@ SPEAKERS = (
     "trading/avi5/config.py",
     "trading/backtest/report.py",
     "trading/backtest/request.py",
+    "trading/backtest/sweep.py",
     "trading/backtest/walk_forward.py",
     "trading/engine",
     "trading/runtime",
