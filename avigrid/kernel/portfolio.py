@@ -33,7 +33,7 @@ class VenuePosition:
 
 @dataclass(frozen=True, slots=True)
 class Wallet:
-    """The unified account in USD."""
+    """The USDT of the account, which is what ledger and risk count; other coins are not in it."""
 
     equity_usd: Decimal
     wallet_balance_usd: Decimal

@@ -69,10 +69,15 @@ class TestPrivateFrames:
         assert (sides[2].side, sides[2].size, sides[2].avg_price) == (None, Decimal(0), None)
 
     def test_wallet(self, samples_dir: Path) -> None:
-        wallet = private(samples_dir, "btcperp_2026-03_wallet.json")
+        wallet = private(samples_dir, "sol_2025-10_wallet.json")
         assert isinstance(wallet, Wallet)
-        assert (wallet.equity_usd, wallet.available_usd) == (Decimal("59.24728891"), Decimal("38.32154203"))
-        assert wallet.unrealised_pnl_usd == Decimal("-36.34620293")
+        assert (wallet.equity_usd, wallet.wallet_balance_usd) == (Decimal("11.47904524"), Decimal("11.47724524"))
+        assert wallet.available_usd == Decimal("6.79142384")  # its index was 1.000686
+
+    def test_a_wallet_frame_of_another_coin_says_nothing_about_ours(self, samples_dir: Path) -> None:
+        """Its account-level equity of 59 dollars counts coins that the frame does not even name."""
+        raw = (samples_dir / "recorded" / "btcperp_2026-03_wallet.json").read_bytes()
+        assert PrivateDecoder().decode(raw) == ("wallet", [])
 
     @pytest.mark.parametrize("folder", ["nautilus", "recorded"])
     def test_every_private_frame_is_understood(self, samples_dir: Path, folder: str) -> None:
@@ -123,7 +128,7 @@ class TestReplies:
         assert trades_of_reply(reply(samples_dir, "http_get_trades_recent.json"))[0].price == 27450.5
 
     def test_account(self, samples_dir: Path) -> None:
-        assert wallet_of_reply(reply(samples_dir, "http_get_wallet_balance.json")).equity_usd == Decimal("3.31216591")
+        assert wallet_of_reply(reply(samples_dir, "http_get_wallet_balance.json")).equity_usd == Decimal("1000.50")
         info = key_info_of_reply(reply(samples_dir, "http_get_user_query_api.json"))
         assert (info.read_only, info.can_trade, info.can_withdraw, info.ip_bound) == (True, False, False, True)
         assert (info.user_id, info.expires) == ("1448939", "")

@@ -245,9 +245,15 @@ def trading_desk(
     source: Source | None = None,
     quantum_ms: int = 1_000,
     fees: Fees | None = None,
+    usdt_index: str = "1",
 ) -> Iterator[TradingDesk]:
     exchange = ExchangeConfig(
-        hedge=hedge, orders_per_s=1_000, balance_usdt=D(balance), quantum_ms=quantum_ms, fees=fees or Fees()
+        hedge=hedge,
+        orders_per_s=1_000,
+        balance_usdt=D(balance),
+        quantum_ms=quantum_ms,
+        fees=fees or Fees(),
+        usdt_index=D(usdt_index),
     )
     with running_simulator(config=exchange, symbols=symbols, speed=speed, start_ms=start_ms, source=source) as running:
         account = TradingAccount.objects.create(

@@ -40,6 +40,8 @@ class ExchangeConfig:
     hedge: bool = False
     leverage: Decimal = Decimal(10)
     fees: Fees = Fees()
+    usdt_index: Decimal = Decimal(1)
+    """Dollars of one USDT."""
     orders_per_s: int = 10
     read_only: bool = False
     seed: int = 1
@@ -69,6 +71,7 @@ class SimulatedExchange:
                 hedge=config.hedge,
                 leverage=config.leverage,
                 fees=config.fees,
+                usdt_index=config.usdt_index,
                 api_key=config.api_key,
             ),
             start_ms=source.start_ms,

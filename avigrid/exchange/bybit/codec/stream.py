@@ -119,7 +119,8 @@ class PrivateDecoder:
         if kind == "position":
             return topic, [venue_position(row) for row in _positions.decode(raw).data if _is_linear(row.category)]
         if kind == "wallet":
-            return topic, [wallet(row) for row in _wallets.decode(raw).data]
+            told = [wallet(row) for row in _wallets.decode(raw).data]
+            return topic, [one for one in told if one is not None]
         self.faults["unknown_topic"] += 1
         return topic, ()
 

@@ -1,5 +1,6 @@
 """Rows of the account: orders, executions, positions, wallet, ledger, key; "" and "0" in all their meanings."""
 
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -12,6 +13,7 @@ from avigrid.exchange.bybit.codec.key import key_info_of_reply
 from avigrid.exchange.bybit.codec.ledger import ledger_of_reply
 from avigrid.exchange.bybit.codec.order import order_params, orders_of_reply
 from avigrid.exchange.bybit.codec.position import positions_of_reply
+from avigrid.exchange.bybit.codec.stream import PrivateDecoder
 from avigrid.exchange.bybit.codec.wallet import wallet_of_reply
 from avigrid.kernel.errors import Bug
 from avigrid.kernel.orders import OrderIntent, OrderType, Side, TimeInForce
@@ -230,18 +232,50 @@ class TestWallet:
         "bonus": "2",
     }
 
-    def test_cross_margin_takes_the_account_figures(self) -> None:
-        account = {
-            "totalEquity": "1000",
-            "totalWalletBalance": "990",
-            "totalAvailableBalance": "0",
-            "totalInitialMargin": "12",
-            "totalMaintenanceMargin": "4",
-            "totalPerpUPL": "10",
-        }
-        wallet = wallet_of_reply(listed({**account, "coin": [self.COIN]}))
-        assert (wallet.equity_usd, wallet.available_usd, wallet.unrealised_pnl_usd) == (1000, 0, 10)
-        assert (wallet.initial_margin_usd, wallet.maintenance_margin_usd) == (12, 4)
+    ACCOUNT = {
+        "totalEquity": "1100",
+        "totalWalletBalance": "1090",
+        "totalAvailableBalance": "60",
+        "totalInitialMargin": "30",
+        "totalMaintenanceMargin": "4",
+        "totalPerpUPL": "12",
+    }
+
+    def test_cross_margin_speaks_of_usdt_alone(self) -> None:
+        """A bitcoin beside it is neither gain nor drawdown."""
+        wallet = wallet_of_reply(listed({**self.ACCOUNT, "coin": [self.COIN, {"coin": "BTC", "equity": "0.01"}]}))
+        assert (wallet.equity_usd, wallet.wallet_balance_usd, wallet.unrealised_pnl_usd) == (110, 100, 10)
+        assert (wallet.initial_margin_usd, wallet.maintenance_margin_usd) == (25, 3)
+
+    @pytest.mark.parametrize(
+        ("told", "value", "free"),
+        [
+            ("60", "110", "60"),
+            ("0", "110", "0"),
+            ("60.06", "110.11", "60"),  # USDT at 1.001
+            ("900", "110", "84"),  # 110 of equity less 26 bound; the rest is other coins'
+        ],
+    )
+    def test_free_is_what_the_venue_says_as_far_as_usdt_covers_it(self, told: str, value: str, free: str) -> None:
+        account = {**self.ACCOUNT, "totalAvailableBalance": told}
+        wallet = wallet_of_reply(listed({**account, "coin": [{**self.COIN, "usdValue": value}]}))
+        assert wallet.available_usd == Decimal(free)
+
+    def test_the_index_of_usdt_is_no_gain(self) -> None:
+        named = {**self.ACCOUNT, "totalEquity": "110.11", "totalWalletBalance": "100.1"}
+        wallet = wallet_of_reply(listed({**named, "coin": [{**self.COIN, "usdValue": "110.11"}]}))
+        assert (wallet.equity_usd, wallet.wallet_balance_usd) == (110, 100)
+
+    def test_of_no_usdt_an_answer_says_nothing_and_a_frame_does_not_speak(self) -> None:
+        other = {**self.ACCOUNT, "coin": [{"coin": "BTC", "equity": "0.01", "walletBalance": "0.01"}]}
+        assert wallet_of_reply(listed(other)).equity_usd == 0
+        frame = {"topic": "wallet", "data": [other]}
+        assert PrivateDecoder().decode(json.dumps(frame).encode()) == ("wallet", [])
+
+    @pytest.mark.parametrize("field", ["equity", "walletBalance"])
+    def test_an_amount_that_is_not_told_is_no_zero(self, field: str) -> None:
+        with pytest.raises(MalformedMessage):
+            wallet_of_reply(listed({**self.ACCOUNT, "coin": [{**self.COIN, field: ""}]}))
 
     def test_isolated_margin_takes_the_coin(self) -> None:
         names = ("Equity", "WalletBalance", "AvailableBalance", "InitialMargin", "MaintenanceMargin", "PerpUPL")
