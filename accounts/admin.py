@@ -90,14 +90,14 @@ class UserAdmin(FreshCodeAdmin):
             self._send_link(request, made, OneTimeLink.Purpose.ACTIVATE)
             return
         stored = User.objects.get(pk=obj.pk)
-        if "name" in form.changed_data:
-            user_rename(user=stored, name=obj.name, actor=actor, otp_used=True)
         if stored.role is not role:
             user_role_set(user=stored, role=role, actor=actor, otp_used=True)
         if stored.is_active and not obj.is_active:
             user_deactivate(user=stored, actor=actor, otp_used=True)
         if not stored.is_active and obj.is_active:
             user_reactivate(user=stored, actor=actor, otp_used=True)
+        if "name" in form.changed_data:  # last: the others lock admins in an order of their own
+            user_rename(user=stored, name=obj.name, actor=actor, otp_used=True)
 
     @admin.action(description=_("Send a link for a new password"))
     def send_link(self, request: HttpRequest, users: QuerySet[User]) -> None:

@@ -39,7 +39,7 @@ def user_create(
 def user_role_set(*, user: User, role: Role, actor: User | str, otp_used: bool = False) -> User:
     """Sessions and tokens end, so that nobody keeps working with the old role. The last admin cannot step down."""
     with transaction.atomic():
-        user = User.objects.select_for_update().get(pk=user.pk)
+        user = _locked_among_admins(user)
         before = user.role
         if before is role:
             return user
@@ -71,7 +71,7 @@ def user_rename(*, user: User, name: str, actor: User | str, otp_used: bool = Fa
 def user_deactivate(*, user: User, actor: User | str, reason: str = "", otp_used: bool = False) -> None:
     """Effective at once: sessions, tokens, links. Idempotent. The last admin cannot be deactivated."""
     with transaction.atomic():
-        user = User.objects.select_for_update().get(pk=user.pk)
+        user = _locked_among_admins(user)
         if not user.is_active:
             return
         if user.role is Role.ADMIN:
@@ -150,14 +150,15 @@ def _set_group(user: User, role: Role) -> None:
     user.__dict__.pop("role", None)
 
 
-def _refuse_last_admin(user: User) -> None:
-    # Locks every admin row, so that two admins cannot remove each other at the same instant.
+def _locked_among_admins(user: User) -> User:
+    """Locks the person and every admin, all in one order: two admins can neither remove each other at the same instant
+    nor wait for each other for ever."""
     admins = set(users_with_role(Role.ADMIN).values_list("pk", flat=True))
-    locked = set(
-        User.objects.select_for_update()
-        .filter(pk__in=admins, is_active=True)
-        .order_by("pk")
-        .values_list("pk", flat=True)
-    )
-    if locked <= {user.pk}:
+    rows = User.objects.select_for_update(no_key=True).filter(pk__in=admins | {user.pk}).order_by("pk")
+    return next(row for row in rows if row.pk == user.pk)
+
+
+def _refuse_last_admin(user: User) -> None:
+    """Asks anew: who was an admin before the lock was there may be none now."""
+    if not users_with_role(Role.ADMIN).filter(is_active=True).exclude(pk=user.pk).exists():
         raise Rejected("This is the last admin; make somebody else admin first.", code="last_admin")
