@@ -80,14 +80,14 @@ class UserViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gen
 
     def _change(self, request: Request, user: User, given: dict[str, Any]) -> SentLink | None:
         actor = caller(request)
-        if "name" in given:
-            user_rename(user=user, name=given["name"], actor=actor, otp_used=True)
         if "role" in given:
             user_role_set(user=user, role=Role(given["role"]), actor=actor, otp_used=True)
         if given.get("is_active") is False:
             user_deactivate(user=user, actor=actor, reason=given["reason"], otp_used=True)
         if given.get("is_active") is True:
             user_reactivate(user=user, actor=actor, otp_used=True)
+        if "name" in given:  # after what locks admins in an order of its own
+            user_rename(user=user, name=given["name"], actor=actor, otp_used=True)
         if given.get("reset_device"):
             device_remove(user=user, actor=actor, reason=given["reason"], otp_used=True)
         if given.get("reset_password"):

@@ -1,5 +1,6 @@
 """HALT as people mean it: everything that trades, not only the account that happens to be on the screen."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
@@ -16,19 +17,27 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 
-def accounts_halt(*, source: StateSource, reason: str, actor: "User | str") -> list[str]:
-    """HALT every active account, each in its own transaction; the labels of those that were not halted already.
+@dataclass(frozen=True, slots=True)
+class Halted:
+    """Labels of accounts."""
 
-    One that fails holds up no other; its error is raised when all were tried.
-    """
-    changed, failed = [], None
+    now: tuple[str, ...]
+    before: tuple[str, ...]
+    failed: tuple[str, ...]
+    """These may trade on."""
+
+
+def accounts_halt(*, source: StateSource, reason: str, actor: "User | str") -> Halted:
+    """HALT every active account, each in its own transaction: one that fails holds up no other."""
+    now: list[str] = []
+    before: list[str] = []
+    failed: list[str] = []
     for account in trading_accounts():
         try:
-            if halt(account_id=account.pk, source=source, reason=reason, actor=actor) is not None:
-                changed.append(account.label)
+            change = halt(account_id=account.pk, source=source, reason=reason, actor=actor)
         except (AviGridError, DatabaseError) as error:
             log.error("halt_failed", account_id=account.pk, error=repr(error))
-            failed = error
-    if failed is not None:
-        raise failed
-    return changed
+            failed.append(account.label)
+        else:
+            (before if change is None else now).append(account.label)
+    return Halted(tuple(now), tuple(before), tuple(failed))

@@ -85,7 +85,12 @@ def halt_view(request: HttpRequest) -> HttpResponse:
         messages.warning(request, _("There is no trading account to halt."))
         return redirect("trading:desk")
     halted = accounts_halt(source=StateSource.OPERATOR, reason="HALT button", actor=request.user)  # type: ignore[arg-type]
-    if not halted:
+    if halted.failed:
+        text = _("NOT halted: %(accounts)s. Press HALT again; on the machine, manage.py halt does the same.")
+        messages.error(request, text % {"accounts": ", ".join(halted.failed)})
+        if safe := (*halted.now, *halted.before):
+            messages.warning(request, _("Halted: %(accounts)s.") % {"accounts": ", ".join(safe)})
+    elif not halted.now:
         messages.info(request, _("Trading was halted already."))
     else:
         messages.warning(request, _("HALTED: no new risk, resting entries are cancelled, stops and exits stay."))
