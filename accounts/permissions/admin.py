@@ -47,7 +47,7 @@ class FreshCodeAdmin(DeskAdmin):
     needs: ClassVar[str] = ""
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
-        form = super().get_form(request, obj, change=change, **kwargs)
+        form: Any = super().get_form(request, obj, change=change, **kwargs)
         form.request, form.needs = request, self.needs
         return form
 
