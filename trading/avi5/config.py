@@ -213,7 +213,7 @@ def parse_setting(text: str) -> tuple[str, object]:
         return name, raw
     try:
         return name, json.loads(raw.lower() if raw in ("True", "False") else raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise InvalidConfig(f"{name} cannot be {raw!r}: not a number, list or mapping", field=name) from None
 
 

@@ -176,12 +176,12 @@ def _values(raw: str) -> list[object]:
     """JSON where it is JSON, else words: `0.2, 0.3` and `[1, 2], [3, 4]` and `swing, grid`."""
     try:
         return list(json.loads(f"[{raw.strip().strip(',')}]"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return [_value(word.strip()) for word in raw.split(",") if word.strip()]
 
 
 def _value(word: str) -> object:
     try:
         return json.loads(word.lower() if word in ("True", "False") else word)
-    except ValueError:
+    except (ValueError, RecursionError):
         return word
