@@ -21,10 +21,11 @@ from marketdata.services.klines import klines_bulk_store
 from tests.support.users import code_for, login, make_user
 from tests.unit.trading.backtest.synthetic import bars
 from trading.avi5.config import StrategyConfig
+from trading.backtest.walk_forward import WalkForward
 from trading.models import ResearchRun, ResearchStatus, StrategyVersion
 from trading.runtime import fragments as _registered  # noqa: F401
 from trading.runtime.screen import Reader, registry, render
-from trading.services.research import research_cancel, research_start
+from trading.services.research import research_cancel, research_request, research_start
 from trading.services.research_work import backtest_work, sweep_missing, sweep_part_work
 from trading.services.strategy_versions import strategy_version_create
 
@@ -98,6 +99,24 @@ def test_a_sweep_takes_lists_of_values(stored: None, trader: Client) -> None:
     assert run.params["axes"] == {"theta": [0.2, 0.3], "profile": ["swing", "grid"], "tp_shares": [[1.0], [0.5, 0.5]]}
 
 
+def test_a_calibration_takes_the_measures_of_its_form(stored: None, trader: Client) -> None:
+    page = trader.get("/research/").content.decode()
+    assert 'name="thetas" type="text" value="0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5"' in page
+    days = {"train_days": "1", "test_days": "1", "step_days": "1"}
+    measures = {
+        "thetas": "0.2, 0.4",
+        "least_trades": "5",
+        "least_trades_out": "3",
+        "accept_pf": "1.1",
+        "psi_limit": "0",
+    }
+    trader.post("/research/start", asked(kind="calibrate", anti_churn_s="60", **days, **measures))
+    run = ResearchRun.objects.get()
+    walk, settings = research_request(run).walk, research_request(run).settings
+    assert walk == WalkForward(1, 1, 1, 1, 0.0, (0.2, 0.4), 5, 3, 1.1)
+    assert settings.anti_churn_ms == 60_000
+
+
 def test_the_same_form_twice_is_one_run(stored: None, trader: Client) -> None:
     form = asked()
     first, second = (trader.post("/research/start", form) for _ in range(2))
@@ -127,6 +146,9 @@ def test_the_same_form_twice_is_one_run(stored: None, trader: Client) -> None:
             "train_days",
             "LONGUSDT: 2.1 days of warm bars are stored; training and test need 210.",
         ),
+        ({"kind": "calibrate", "thetas": "0.2, 2"}, "thetas", "thetas must be a list of 1 to 50 numbers from 0 to 1"),
+        ({"kind": "calibrate", "accept_pf": "0.5"}, "accept_pf", "accept_pf must be a number from 1 to 100"),
+        ({"anti_churn_s": "-1"}, "anti_churn_s", "anti_churn_s must be a whole number from 0 to 86400"),
         ({"kind": "calibrate", "test_days": "0"}, "test_days", "test_days must be a whole number from 1 to 1000"),
     ],
 )
