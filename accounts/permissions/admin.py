@@ -15,6 +15,7 @@ from accounts.permissions.http import CODE_FIELD, passes
 from accounts.permissions.table import action_named
 from accounts.services.attempts import TooManyAttempts
 from avigrid.common.admin_pages import DeskAdmin
+from avigrid.common.spoken import said
 
 
 class FreshCodeForm(forms.ModelForm):
@@ -35,9 +36,8 @@ class FreshCodeForm(forms.ModelForm):
         try:
             if not self.errors and not passes(self.request, action_named(self.needs)):
                 self.add_error(CODE_FIELD, gettext("Enter the code your device shows now."))
-        except TooManyAttempts:
-            sentence = gettext("Too many codes were tried from this address; wait a minute and try again.")
-            self.add_error(CODE_FIELD, sentence)
+        except TooManyAttempts as spent:
+            self.add_error(CODE_FIELD, said(spent.message))
         return cleaned
 
 
