@@ -5,7 +5,8 @@ from typing import Any
 
 from django import forms
 
-from trading.avi5.config import LIMITS, InvalidConfig, StrategyConfig
+from trading.avi5.config import InvalidConfig, StrategyConfig
+from trading.avi5.limits import LIMITS
 from trading.forms.strategy_help import HELP
 from trading.models import Stage, StrategyVersion
 from trading.selectors.strategy import active_version, config_of
@@ -36,6 +37,7 @@ class StrategyVersionForm(forms.ModelForm):
         start = config_of(active).to_mapping() if active else StrategyConfig().to_mapping()
         for name in FIELDS:
             field = _form_field(name, getattr(StrategyConfig(), name))
+            field.disabled = name in LIMITS and LIMITS[name][0] == LIMITS[name][1]
             field.help_text = " · ".join(str(text) for text in (HELP.get(name, ""), field.help_text) if text)
             self.fields[name] = field
             self.initial.setdefault(name, start[name])
@@ -61,7 +63,7 @@ class StrategyVersionForm(forms.ModelForm):
 
 def _form_field(name: str, default: object) -> forms.Field:
     low, high = LIMITS.get(name, (None, None))
-    limits = "" if low is None else f"{low:g} to {high:g}"
+    limits = "" if low is None or low == high else f"{low:g} to {high:g}"
     if isinstance(default, bool):
         return forms.BooleanField(required=False)
     if isinstance(default, StrEnum):

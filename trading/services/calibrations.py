@@ -123,7 +123,7 @@ def _require_own_bars(run: ResearchRun) -> None:
 
 def _require_same_numbers(run: ResearchRun, config: StrategyConfig) -> None:
     """Thetas found with other numbers say nothing about these."""
-    theirs, ours = StrategyConfig.from_mapping(run.config).to_mapping(), config.to_mapping()
+    theirs, ours = StrategyConfig.from_stored(run.config).to_mapping(), config.to_mapping()
     other = sorted(name for name in ours if name not in _REPLACED and ours[name] != theirs[name])
     if other:
         told = ", ".join(f"{name} {theirs[name]} (in use: {ours[name]})" for name in other)

@@ -58,6 +58,14 @@ def test_every_number_of_the_strategy_has_a_field(admin_client: Client) -> None:
         assert f'name="{name}"' in page, name
 
 
+def test_what_is_fixed_is_shown_and_cannot_be_filled_in(admin_client: Client) -> None:
+    page = admin_client.get(ADD).content.decode()
+    field = re.search(r'<input[^>]*name="book_levels"[^>]*>', page)
+    assert field is not None
+    assert 'value="10"' in field.group()
+    assert " disabled" in field.group()
+
+
 def test_live_is_not_a_choice_of_the_form(admin_client: Client) -> None:
     answer = admin_client.post(ADD, {**filled(), "stage": "live"})
     assert answer.status_code == 200
