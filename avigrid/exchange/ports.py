@@ -5,11 +5,12 @@ The gateway is synchronous (pybit is); async runtimes call it in a worker thread
 OperatorNeeded.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
+from avigrid.kernel.errors import AviGridError
 from avigrid.kernel.instrument import FeeRates, Instrument, RiskTier
 from avigrid.kernel.market import BookUpdate, Kline, PublicTrade, Ticker
 from avigrid.kernel.orders import Execution, OrderAck, OrderIntent, VenueOrder
@@ -62,8 +63,8 @@ class OrderGateway(Protocol):
 
     def place(self, intent: OrderIntent) -> OrderAck: ...
     def cancel(self, *, symbol: str, order_link_id: str = "", order_id: str = "") -> None: ...
-    def cancel_all(self, *, symbol: str | None = None) -> int:
-        """How many the venue said it cancels; without a symbol, all USDT perpetuals."""
+    def cancel_batch(self, orders: Sequence[tuple[str, str]]) -> list[AviGridError | None]:
+        """(symbol, order link id) of up to ten, in one call with a budget of its own; what the venue says of each."""
         ...
 
     def set_stop(self, *, symbol: str, position_idx: int, stop_loss: Decimal) -> None:

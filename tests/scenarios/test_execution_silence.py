@@ -8,6 +8,7 @@ from avigrid.common import heartbeats, leases
 from tests.support.trading_desk import TradingDesk
 from trading.models import Order, OutboxEvent
 from trading.runtime import venue
+from trading.runtime.cancelling import Cancelling
 from trading.services.plan_commands import plan_cancel_entries
 
 HANG_S = 0.3
@@ -41,14 +42,20 @@ def test_one_create_a_round_hangs_and_the_rest_of_the_round_goes_on(desk: Tradin
     assert execution.protection.unprotected_qty_max == 0
 
 
-def test_cancels_that_hang_go_a_handful_a_round(desk: TradingDesk) -> None:
+@pytest.mark.parametrize(("path", "sent"), [("/v5/order/cancel-batch", 1), ("/v5/order/cancel", 5)])
+def test_cancels_that_hang_go_a_handful_a_round(
+    desk: TradingDesk, monkeypatch: pytest.MonkeyPatch, path: str, sent: int
+) -> None:
+    """Where the batch hangs nothing else is asked; it is one request."""
+    if path.endswith("cancel"):
+        monkeypatch.setattr(Cancelling, "_batch", lambda self, orders: list(orders))
     execution = desk.start()
     plan = desk.opened(symbol="SOLUSDT", profile="grid", rungs=12)
     desk.until(lambda: plan.orders.filter(role="entry", status="open").count() == 11, timeout_s=20, what="rungs")
-    desk.fault("lost_ack", params={"mode": "hang"}, count=50, match={"path": "/v5/order/cancel"})
+    desk.fault("lost_ack", params={"mode": "hang"}, count=50, match={"path": path})
     plan_cancel_entries(plan_id=plan.pk, user="test")
     execution.sender.run()
-    assert desk.struck("lost_ack") == 5
+    assert desk.struck("lost_ack") == sent
     desk.clear_faults()
     desk.until(lambda: not plan.orders.filter(role="entry", status="open").exists(), timeout_s=20, what="cancelled")
     desk.settle()

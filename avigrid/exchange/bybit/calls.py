@@ -34,7 +34,7 @@ TICKERS = Call("tickers", "get_tickers")
 CREATE = Call("create", "place_order", 10, writes=True)
 AMEND = Call("amend", "amend_order", 10, writes=True)
 CANCEL = Call("cancel", "cancel_order", 10, writes=True)
-CANCEL_ALL = Call("cancel_all", "cancel_all_orders", 10, writes=True)
+CANCEL_BATCH = Call("cancel_batch", "cancel_batch_order", 10, writes=True)
 TRADING_STOP = Call("trading_stop", "set_trading_stop", 10, writes=True)
 SET_LEVERAGE = Call("set_leverage", "set_leverage", 10, writes=True)
 SWITCH_MODE = Call("switch_mode", "switch_position_mode", 10, writes=True)
@@ -53,7 +53,7 @@ PRIVATE_CALLS = (
     CREATE,
     AMEND,
     CANCEL,
-    CANCEL_ALL,
+    CANCEL_BATCH,
     TRADING_STOP,
     SET_LEVERAGE,
     SWITCH_MODE,

@@ -1,26 +1,29 @@
 """Private REST of one account: the OrderGateway of `avigrid.exchange.ports`. Synchronous and thread-safe."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 
 from avigrid.exchange.bybit import calls
 from avigrid.exchange.bybit.calls import Call, Lane
 from avigrid.exchange.bybit.codec.execution import executions_of_reply
-from avigrid.exchange.bybit.codec.fields import MalformedMessage, result_of
+from avigrid.exchange.bybit.codec.fields import MalformedMessage
 from avigrid.exchange.bybit.codec.instrument import fee_rates_of_reply
 from avigrid.exchange.bybit.codec.key import key_info_of_reply
 from avigrid.exchange.bybit.codec.ledger import ledger_of_reply
-from avigrid.exchange.bybit.codec.order import order_ack, order_params, orders_of_reply
+from avigrid.exchange.bybit.codec.order import batch_answers, order_ack, order_params, orders_of_reply
 from avigrid.exchange.bybit.codec.position import positions_of_reply
 from avigrid.exchange.bybit.codec.wallet import wallet_of_reply
+from avigrid.exchange.bybit.errors import error_for_code
 from avigrid.exchange.bybit.paging import Reply, pages, weeks
 from avigrid.exchange.bybit.rest import RestClient
-from avigrid.kernel.errors import Bug, OutcomeUnknown, Rejected
+from avigrid.kernel.errors import AviGridError, Bug, OutcomeUnknown, Rejected
 from avigrid.kernel.instrument import FeeRates
 from avigrid.kernel.money import plain
 from avigrid.kernel.orders import Execution, OrderAck, OrderIntent, OrderType, VenueOrder
 from avigrid.kernel.portfolio import KeyInfo, LedgerRow, VenuePosition, Wallet
 
+MOST_AT_ONCE = 10
+"""Orders in one batch: a second's budget of the default account; the venue takes twenty."""
 _LINEAR: dict[str, object] = {"category": "linear"}
 _USDT: dict[str, object] = {"category": "linear", "settleCoin": "USDT"}
 
@@ -47,11 +50,20 @@ class BybitGateway:
         which = {"orderId": order_id} if order_id else {"orderLinkId": order_link_id}
         self._write(calls.CANCEL, {**_LINEAR, "symbol": symbol, **which}, Lane.PROTECT)
 
-    def cancel_all(self, *, symbol: str | None = None) -> int:
-        scope = {**_LINEAR, "symbol": symbol} if symbol else _USDT
-        reply = self._write(calls.CANCEL_ALL, scope, Lane.PROTECT)
-        listed = result_of(reply).get("list")
-        return len(listed) if isinstance(listed, list) else 0
+    def cancel_batch(self, orders: Sequence[tuple[str, str]]) -> list[AviGridError | None]:
+        """(symbol, order link id) of at most MOST_AT_ONCE. None: the venue cancels it; else what it says of it."""
+        if not 0 < len(orders) <= MOST_AT_ONCE:
+            raise Bug(f"{len(orders)} orders in one batch")
+        named = [{"symbol": symbol, "orderLinkId": order_link_id} for symbol, order_link_id in orders]
+        reply = self._write(calls.CANCEL_BATCH, {**_LINEAR, "request": named}, Lane.PROTECT, cost=len(named))
+        try:
+            answers = batch_answers(reply, len(named))
+        except MalformedMessage as error:
+            raise _unreadable(calls.CANCEL_BATCH, error) from error
+        return [
+            error_for_code(code, text, writes=True, call=calls.CANCEL_BATCH.name) if code else None
+            for code, text in answers
+        ]
 
     def set_stop(self, *, symbol: str, position_idx: int, stop_loss: Decimal) -> None:
         params = {
@@ -160,8 +172,8 @@ class BybitGateway:
     def _read(self, call: Call, params: dict[str, object]) -> dict[str, object]:
         return self._rest.call(call, params, lane=Lane.READ, patience_s=self._read_patience_s)
 
-    def _write(self, call: Call, params: dict[str, object], lane: Lane) -> dict[str, object]:
-        return self._rest.call(call, params, lane=lane, patience_s=self._write_patience_s)
+    def _write(self, call: Call, params: dict[str, object], lane: Lane, *, cost: int = 1) -> dict[str, object]:
+        return self._rest.call(call, params, lane=lane, patience_s=self._write_patience_s, cost=cost)
 
 
 def lane_of(intent: OrderIntent) -> Lane:

@@ -85,11 +85,13 @@ class RestClient:
         *,
         lane: Lane = Lane.READ,
         patience_s: float = 5.0,
+        cost: int = 1,
     ) -> dict[str, Any]:
-        """The whole reply (retCode 0). Raises the classes of `avigrid.kernel.errors`."""
+        """The whole reply (retCode 0). Raises the classes of `avigrid.kernel.errors`. A batch costs one per order."""
         if call.per_second and not self._api_key:
             raise OperatorNeeded(f"{call.name} needs an API key", code="key_missing", call=call.name)
-        self._limiter.acquire(call, lane, patience_s=patience_s)
+        for _ in range(cost):
+            self._limiter.acquire(call, lane, patience_s=patience_s)
         session = self._session()
         session.timeout = self._write_timeout_s if call.writes else self._timeout_s
         request = getattr(session, call.method)

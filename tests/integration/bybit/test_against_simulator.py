@@ -49,7 +49,8 @@ def client(venue: Running) -> Iterator[BybitClient]:
     yield found
     venue.sim("DELETE", "/sim/faults")
     found.clock.measure()
-    found.gateway.cancel_all()
+    for row in found.gateway.open_orders():
+        found.gateway.cancel(symbol=row.symbol, order_id=row.order_id)
     for held in found.gateway.positions():
         found.gateway.place(intent(f"av-tidy-{held.created_ms}", close=True, quantity=str(held.size)))
 
@@ -135,8 +136,9 @@ class TestTrading:
         cancelled = gateway.order(symbol=SYMBOL, order_link_id="av-7")
         assert cancelled is not None
         assert cancelled.status == "Cancelled"
-        assert gateway.cancel_all() == 58
-        assert gateway.open_orders() == []
+        some = [(SYMBOL, f"av-{number}") for number in (1, 2, 7, 3)]
+        assert [type(error) for error in gateway.cancel_batch(some)] == [type(None)] * 2 + [OrderNotFound, type(None)]
+        assert len(gateway.open_orders()) == 55
         assert gateway.order(symbol=SYMBOL, order_link_id="av-nobody") is None
 
     def test_what_is_already_so_and_what_cannot_be(self, client: BybitClient) -> None:

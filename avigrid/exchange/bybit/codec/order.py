@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from avigrid.exchange.bybit.codec.fields import (
+    MalformedMessage,
     Number,
     decimal,
     decimal_or_zero,
@@ -76,6 +77,20 @@ def order_params(intent: OrderIntent) -> dict[str, object]:
 def order_ack(reply: Mapping[str, object]) -> OrderAck:
     row = read(result_of(reply), AckRow)
     return OrderAck(order_id=row.order_id, order_link_id=row.order_link_id)
+
+
+class BatchAnswer(msgspec.Struct):
+    code: int
+    msg: str = ""
+
+
+def batch_answers(reply: Mapping[str, object], count: int) -> list[tuple[int, str]]:
+    """Code (0: accepted) and words for each order of a batch, in its order."""
+    told = reply.get("retExtInfo")
+    answers = rows(told.get("list") if isinstance(told, Mapping) else None, BatchAnswer)
+    if len(answers) != count:
+        raise MalformedMessage(f"{len(answers)} answers to a batch of {count}", reason="batch")
+    return [(answer.code, answer.msg) for answer in answers]
 
 
 def orders_of_reply(reply: Mapping[str, object]) -> list[VenueOrder]:

@@ -10,7 +10,7 @@ from avigrid.exchange.bybit.calls import Call, Lane
 from avigrid.exchange.bybit.codec.fields import MalformedMessage
 from avigrid.exchange.bybit.gateway import BybitGateway
 from avigrid.exchange.bybit.market import BybitMarket
-from avigrid.kernel.errors import Bug, OutcomeUnknown, Rejected
+from avigrid.kernel.errors import Bug, OrderNotFound, OutcomeUnknown, Rejected, Retryable
 from avigrid.kernel.orders import OrderAck, OrderIntent, OrderType, Side, TimeInForce
 
 WEEK_MS = 604_800_000
@@ -133,14 +133,20 @@ class TestChanges:
         with pytest.raises(Bug):
             gateway(wire).cancel(symbol="BTCUSDT")
 
-    def test_cancel_all_counts_what_the_venue_said(self) -> None:
-        wire = Wire(cancel_all=[{"orderId": "1"}, {"orderId": "2"}])
-        assert gateway(wire).cancel_all() == 2
-        assert gateway(wire).cancel_all(symbol="BTCUSDT") == 2
-        assert [asked[1] for asked in wire.asked] == [
-            {"category": "linear", "settleCoin": "USDT"},
-            {"category": "linear", "symbol": "BTCUSDT"},
-        ]
+    def test_a_batch_of_cancels_is_answered_one_by_one_and_costs_one_each(self) -> None:
+        told = [{"code": 0, "msg": "OK"}, {"code": 110001, "msg": "order not exists"}, {"code": 10006, "msg": "busy"}]
+        wire = Wire(cancel_batch={"retCode": 0, "result": {"list": []}, "retExtInfo": {"list": told}})
+        found = gateway(wire).cancel_batch([("BTCUSDT", "av-1"), ("BTCUSDT", "av-2"), ("SOLUSDT", "av-3")])
+        assert [type(error) for error in found] == [type(None), OrderNotFound, Retryable]
+        ((_, params, lane, cost),) = wire.asked
+        assert (lane, cost) == (Lane.PROTECT, 3)
+        assert params["request"][2] == {"symbol": "SOLUSDT", "orderLinkId": "av-3"}
+
+    @pytest.mark.parametrize("told", [None, {}, {"list": []}, {"list": [{"msg": "no code"}]}])
+    def test_a_batch_whose_answers_cannot_be_read_proves_nothing(self, told: Any) -> None:
+        wire = Wire(cancel_batch={"retCode": 0, "result": {}, "retExtInfo": told})
+        with pytest.raises(OutcomeUnknown):
+            gateway(wire).cancel_batch([("BTCUSDT", "av-1")])
 
     def test_the_stop_is_of_the_position_and_triggers_by_mark(self) -> None:
         wire = Wire(trading_stop={})
