@@ -6,6 +6,7 @@ import pytest
 from django.core.cache import cache
 from django.core.management import call_command
 from django.db import connection
+from django.utils import timezone
 
 from accounts.models import AuditEntry
 from risk.core.states import State, StateSource
@@ -57,12 +58,16 @@ def test_flatten_through_the_running_process(desk: TradingDesk) -> None:
 def test_14_growth_is_impossible_while_flattening_and_stuck_escalates(
     desk: TradingDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only closing is refused by the venue: whatever could grow rests there, or waits to be sent."""
+    """Only closing is refused by the venue: whatever could grow rests there, is unproven, or waits to be sent."""
     monkeypatch.setattr(halting, "ESCALATE_AFTER", halting.ESCALATE_AFTER / 20)
     desk.start()
     plan = desk.opened(symbol="SOLUSDT", profile="grid", rungs=4)
     desk.until(lambda: plan.orders.filter(role="entry", status="open").count() == 3, what="rungs rest")
     size = desk.client.gateway.positions()[0].size
+    unproven = plan.orders.filter(role="entry", status="open").earliest("pk")
+    Order.objects.filter(pk=unproven.pk).update(status="unknown", unknown_since=timezone.now(), acknowledged_at=None)
+    match = {"path": "/v5/order/realtime", "orderLinkId": unproven.order_link_id}
+    desk.fault("ret_code", params={"code": 10016}, match=match, for_s=600)  # no answer about this one
     waiting = desk.placed(symbol="BTCUSDT")
     assert waiting.orders.get(role="entry").status == "intent"
     desk.fault("ret_code", params={"code": 110017}, match={"path": "/v5/order/create", "reduceOnly": True}, for_s=600)
@@ -70,6 +75,7 @@ def test_14_growth_is_impossible_while_flattening_and_stuck_escalates(
     desk.until(lambda: OutboxEvent.objects.filter(kind="flatten_stuck").exists(), what="escalation")
     assert desk.struck("ret_code") > 0
     assert _entries(desk) == []
+    assert unproven.order_link_id not in {row.order_link_id for row in desk.client.gateway.open_orders()}
     refused = desk.place(desk.signal("SOLUSDT", -1))
     assert not refused.placed
     desk.jump(-0.01, "SOLUSDT")  # through every rung that rested, not as far as the stop
@@ -80,6 +86,9 @@ def test_14_growth_is_impossible_while_flattening_and_stuck_escalates(
     desk.until(lambda: Plan.objects.get(pk=plan.pk).status == "closed", timeout_s=20, what="plan over")
     assert OutboxEvent.objects.filter(kind="flatten_stuck").count() == 1
     assert waiting.orders.get(role="entry").filled_qty == 0
+    desk.until(lambda: not plan.orders.filter(status="unknown").exists(), timeout_s=30, what="proven")
+    unproven.refresh_from_db()
+    assert (unproven.status, unproven.filled_qty) == ("cancelled", 0)
 
 
 def test_commands_flatten_with_the_execution_process_and_redis_dead(
