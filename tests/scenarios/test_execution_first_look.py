@@ -30,7 +30,9 @@ def _long_ago(desk: TradingDesk) -> None:
 
 
 def _fills() -> list[tuple[str, str, str]]:
-    return [(row.source, row.side, f"{row.quantity.normalize():f}") for row in Fill.objects.order_by("executed_at", "pk")]
+    return [
+        (row.source, row.side, f"{row.quantity.normalize():f}") for row in Fill.objects.order_by("executed_at", "pk")
+    ]
 
 
 def test_a_position_older_than_the_history_and_reduced_since_is_adopted(desk: TradingDesk) -> None:
