@@ -90,7 +90,10 @@ class DeskAdmin(ModelAdmin, ServiceAdmin):
         return False
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        return super().changelist_view(request, {**self._help(), **(extra_context or {})})
+        try:
+            return super().changelist_view(request, {**self._help(), **(extra_context or {})})
+        except OverflowError:  # a year of the date filter beyond what Python counts: Django foresees only wrong words
+            return redirect(f"{request.path}?e=1")
 
     def changeform_view(
         self,

@@ -92,3 +92,9 @@ def test_a_charset_that_holds_no_text(client: Client) -> None:
     form = '--x\r\nContent-Disposition: form-data; name="email"\r\n\r\nme\r\n--x--\r\n'
     answer = client.generic("POST", "/accounts/login/", form, "multipart/form-data; charset=zlib; boundary=x")
     assert (answer.status_code, answer.content.decode()) == (400, "charset: This charset holds no text.")
+
+
+@pytest.mark.parametrize("year", ["9" * 30, "10000", "²"])
+def test_a_year_of_the_admin_beyond_the_calendar(client: Client, year: str) -> None:
+    answer = client.get("/admin/accounts/auditentry/", {"at__year": year})
+    assert (answer.status_code, answer["Location"]) == (302, "/admin/accounts/auditentry/?e=1")
