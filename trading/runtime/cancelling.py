@@ -86,7 +86,7 @@ class Cancelling:
         answers: Sequence[AviGridError | None]
         try:
             answers = self.context.gateway.cancel_batch([(order.symbol, order.order_link_id) for order in orders])
-            fault_point("after_cancel")
+            _sent()
         except OutcomeUnknown as error:
             self.is_silent = True
             answers = [error] * len(orders)
@@ -112,7 +112,7 @@ class Cancelling:
         """Touches the venue, never the database."""
         try:
             self.context.gateway.cancel(symbol=order.symbol, order_link_id=order.order_link_id)
-            fault_point("after_cancel")
+            _sent()
         except AviGridError as error:
             return error
         return None
@@ -149,3 +149,8 @@ class Cancelling:
             order_id=order.pk,
             code=error.code,
         )
+
+
+def _sent() -> None:
+    """The venue has it and nothing of ours says so yet."""
+    fault_point("after_cancel")

