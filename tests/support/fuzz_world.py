@@ -4,9 +4,13 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+from django.core.cache import cache as django_cache
 from django.utils import timezone
+from rest_framework.throttling import SimpleRateThrottle
 
 from accounts.models import User
+from accounts.permissions import api as api_door
 from accounts.services.api_keys import api_key_add
 from avigrid.common import heartbeats
 from risk.core.states import State
@@ -127,3 +131,13 @@ class FuzzWorld(ApiWorld):
                 touched_at=NOW,
                 ended_at=NOW,
             )
+
+
+def open_doors(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+    """Throttles off, every code right, quick passwords: what is asked is to reach what lies behind the doors."""
+    django_cache.clear()
+    rates: dict[str, str | None] = dict.fromkeys(SimpleRateThrottle.THROTTLE_RATES, None)
+    monkeypatch.setattr(SimpleRateThrottle, "THROTTLE_RATES", rates)
+    monkeypatch.setattr(api_door, "code_prove", lambda **asked: True)
+    settings.KEY_TRIAL_CALL = "tests.support.api_world.good_key"
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

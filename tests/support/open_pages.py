@@ -1,6 +1,7 @@
 """Pages of a hub without a browser: what each was sent lies in a list, and painting needs no database."""
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -39,6 +40,14 @@ class OpenPages:
         watcher = hub.Watcher(reader, frozenset(fragments), send)
         self.hub.watchers.add(watcher)
         return watcher
+
+    async def end(self, layer: Any) -> None:
+        """Of the hub's own tasks, and of the layer it listened to."""
+        for task in self.hub._tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        await layer.flush()
 
     async def renders(self, times: int) -> None:
         """Until it was asked to so many times more."""

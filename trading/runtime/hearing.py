@@ -21,8 +21,7 @@ from trading.runtime.guarding import DATABASE_LOST, plan_guarded
 from trading.runtime.inbox import Heard
 from trading.runtime.incidents import INCIDENTS
 from trading.runtime.stream_watch import StreamWatch
-from trading.selectors.closing import another_closes, closing_plans
-from trading.selectors.findings import critical_symbols
+from trading.selectors.entry_stops import entry_stops
 from trading.services.alerts import alert_raise
 from trading.services.booking import Arrival, executions_book
 from trading.services.equity import equity_store
@@ -208,8 +207,7 @@ class Hearing:
         if not plans:
             return
         prices = self.context.prices.read({plan.symbol for plan in plans})
-        closing = closing_plans(self.context.account_id) if self.entries_allowed else []
-        unexplained = critical_symbols(self.context.account_id) if self.entries_allowed else set()
+        stops = entry_stops(self.context.account_id) if self.entries_allowed else None
         for plan in plans:
             price = prices.get(plan.symbol)
             market = MarketView(
@@ -217,11 +215,7 @@ class Hearing:
                 price=price.mark if price else None,
                 trend=self.trends.get(plan.symbol),
                 next_funding_ms=price.next_funding_ms if price else None,
-                entries_allowed=(
-                    plan.symbol not in unexplained
-                    and not another_closes(plan, closing)
-                    and self._may_enter(plan.symbol)
-                ),
+                entries_allowed=stops is not None and not stops.why(plan) and self._may_enter(plan.symbol),
             )
             with plan_guarded(self.context, plan):
                 plan_step(plan=plan, market=market, now=self.context.now())

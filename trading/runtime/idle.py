@@ -14,8 +14,7 @@ from trading.models import LIVE_STATUSES, OPEN_PLAN_STATUSES, Order, Plan
 from trading.runtime.context import Context
 from trading.runtime.guarding import plan_skipped
 from trading.runtime.surroundings import Surroundings
-from trading.selectors.closing import another_closes, closing_plans
-from trading.selectors.findings import critical_symbols
+from trading.selectors.entry_stops import entry_stops
 from trading.services.alerts import alert_raise
 
 PATIENCE = timedelta(minutes=5)
@@ -69,10 +68,8 @@ class Idle:
                 return f"the circuit is open: the venue kept refusing its {role} orders ({code})"
         if plan.entries_cancelled:
             return "its entries were stopped"
-        if another_closes(plan, closing_plans(self.context.account_id)):
-            return "another plan of this symbol is being closed, so nothing opens there"
-        if plan.symbol in critical_symbols(self.context.account_id):
-            return "books and venue do not agree on this symbol, so nothing opens there"
+        if why := entry_stops(self.context.account_id).why(plan):
+            return why
         if Order.objects.filter(plan=plan, status="unknown").exists():
             return "the fate of an order is unknown"
         last = Order.objects.filter(plan=plan, status__in=("rejected", "cancelled")).order_by("-closed_at").first()

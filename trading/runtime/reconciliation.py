@@ -40,7 +40,7 @@ class Result:
     """`status`: good, findings, incomplete (an answer was missing), busy (it is another process's turn).
 
     Good or findings: every question was answered, and the account may trade. What is critical keeps new risk out of its
-    own symbol: entries wait there until it is settled (`trading.selectors.findings.critical_symbols`).
+    own symbol: entries wait there until it is settled (`trading.selectors.entry_stops`).
     """
 
     status: str

@@ -32,8 +32,7 @@ from trading.runtime.cancelling import Cancelling
 from trading.runtime.context import Context
 from trading.runtime.faults import fault_point
 from trading.runtime.guarding import plan_guarded
-from trading.selectors.closing import another_closes, closing_plans
-from trading.selectors.findings import critical_symbols
+from trading.selectors.entry_stops import entry_stops
 from trading.selectors.stages import entry_refused_by_stage
 from trading.services.alerts import alert_raise
 from trading.services.guards import order_guard
@@ -207,9 +206,7 @@ class Sender:
             return False
         if not self.entries_ready or self.context.redis_down or not has_price:
             return False
-        if another_closes(order.plan, closing_plans(self.context.account_id)):
-            return False
-        if order.symbol in critical_symbols(self.context.account_id):
+        if entry_stops(self.context.account_id).why(order.plan):
             return False  # it waits like the account's entries for the first comparison
         return not self._is_over_budget(now)
 

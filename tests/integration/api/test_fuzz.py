@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 import schemathesis
-from django.core.cache import cache as django_cache
 from django.core.signals import request_finished, request_started
 from django.core.wsgi import get_wsgi_application
 from django.db import close_old_connections, transaction
@@ -22,7 +21,6 @@ from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
-from rest_framework.throttling import SimpleRateThrottle
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
@@ -31,9 +29,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from accounts.permissions import api as api_door
 from accounts.services.tokens import tokens_issue
-from tests.support.fuzz_world import FuzzWorld
+from tests.support.fuzz_world import FuzzWorld, open_doors
 from tests.support.users import make_user
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
@@ -60,15 +57,9 @@ def api() -> Any:
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[FuzzWorld]:
-    """Throttles off, every code right, quick passwords: the fuzz is to reach what lies behind the doors."""
     for moment in (request_started, request_finished):  # as Django's own test client does: the test holds a transaction
         moment.disconnect(close_old_connections)
-    django_cache.clear()
-    rates: dict[str, str | None] = dict.fromkeys(SimpleRateThrottle.THROTTLE_RATES, None)
-    monkeypatch.setattr(SimpleRateThrottle, "THROTTLE_RATES", rates)
-    monkeypatch.setattr(api_door, "code_prove", lambda **asked: True)
-    settings.KEY_TRIAL_CALL = "tests.support.api_world.good_key"
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    open_doors(monkeypatch, settings)
     yield FuzzWorld()
     for moment in (request_started, request_finished):
         moment.connect(close_old_connections)

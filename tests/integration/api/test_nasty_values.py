@@ -10,14 +10,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from django.core.cache import cache as django_cache
 from django.db import transaction
 from drf_spectacular.generators import SchemaGenerator
 from rest_framework.test import APIClient
-from rest_framework.throttling import SimpleRateThrottle
 
-from accounts.permissions import api as api_door
-from tests.support.fuzz_world import FuzzWorld
+from tests.support.fuzz_world import FuzzWorld, open_doors
 from tests.support.users import api_client, make_user
 
 pytestmark = pytest.mark.django_db
@@ -55,13 +52,7 @@ def body_of(operation: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
 
 @pytest.fixture(autouse=True)
 def _open_doors(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
-    """Throttles off, every code right: what is asked is to reach what lies behind the doors."""
-    django_cache.clear()
-    rates: dict[str, str | None] = dict.fromkeys(SimpleRateThrottle.THROTTLE_RATES, None)
-    monkeypatch.setattr(SimpleRateThrottle, "THROTTLE_RATES", rates)
-    monkeypatch.setattr(api_door, "code_prove", lambda **asked: True)
-    settings.KEY_TRIAL_CALL = "tests.support.api_world.good_key"
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    open_doors(monkeypatch, settings)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ away and comes back."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -183,11 +183,7 @@ def test_redis_goes_away_and_comes_back(pages: OpenPages, tmp_path: Path, monkey
         await asyncio.to_thread(server.start)
         await post.until("[plans@en 2]")
         await post.until(WELL)
-        for task in pages.hub._tasks:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-        await layer.flush()
+        await pages.end(layer)
 
     try:
         within(scene())
@@ -204,10 +200,6 @@ def test_a_line_that_was_never_there_is_told_too(pages: OpenPages, monkeypatch: 
         pages.hub.join(hub.Watcher(READER, frozenset({"plans"}), post.send))
         await post.until("[plans@en 0]")
         await post.until(SAYS_SO)
-        for task in pages.hub._tasks:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-        await layer.flush()
+        await pages.end(layer)
 
     within(scene())
